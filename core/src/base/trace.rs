@@ -1,0 +1,243 @@
+//! What happened, as numbers: one format for the simulator's trace hash, the admin event stream and the page.
+//!
+//! ```text
+//!  word 0        1       2..4        4          5..
+//!  ├ len ‖ kind ─┼ node ─┼ time µs ──┼ payload words …
+//! ```
+//!
+//! `len` (upper 16 bits) counts all words of the record. A u64 is two words, low first. Strings (keys) are entries of
+//! a string table, named by their index. A message's `sent` and `received` share its message id.
+//!
+//! A machine asks [`Trace::on`] before it builds an event, so that events cost nothing when nobody listens.
+
+use super::{Micros, hash::hash128};
+use alloc::{string::String, vec::Vec};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal),* $(,)?) => {
+        /// What a record says. Recorded numbers: add, never change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum Kind { $($(#[$doc])* $variant = $number),* }
+        impl Kind {
+            /// All kinds in order of their numbers.
+            pub const ALL: &'static [Kind] = &[$(Kind::$variant),*];
+            /// The kind of that number.
+            pub fn from_number(number: u16) -> Option<Kind> {
+                match number { $($number => Some(Kind::$variant),)* _ => None }
+            }
+            /// Its name as in documents and on the page.
+            pub const fn name(self) -> &'static str { match self { $(Kind::$variant => stringify!($variant)),* } }
+        }
+    };
+}
+
+kinds! {
+    /// A string-table entry: index, byte length, bytes packed into words. Never sampled away.
+    String = 1,
+    // --- the world (simulator only) ---
+    /// message id (2), from, to, message kind, bytes.
+    Sent = 10,
+    /// message id (2), from, to, message kind.
+    Received = 11,
+    /// message id (2), from, to, reason (0 loss, 1 cut, 2 node down, 3 queue full).
+    Lost = 12,
+    /// A node stopped: 0 crash, 1 power loss, 2 pause, 3 wiped.
+    Crashed = 13,
+    /// A node started again.
+    Restarted = 14,
+    /// A link was cut (0) or healed (1): from, to, what.
+    Link = 15,
+    /// A client's operation began: operation id (2), verb, key string, node.
+    OpStarted = 16,
+    /// A client's operation ended: operation id (2), outcome, value hash (2).
+    OpEnded = 17,
+    // --- coordinator ---
+    /// request (2), verb, partition, key string.
+    RequestStarted = 30,
+    /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
+    ReplicaAsked = 31,
+    /// request (2), member, answer (0 ack, 1 absent, 2 cell, 3 behind, 4 refused, 5 lost to another stamp).
+    ReplicaAnswered = 32,
+    /// request (2), outcome (0 done, 1 not done, 2 unknown), acks, hinted.
+    RequestEnded = 33,
+    /// request (2): stamped again above what won.
+    Restamped = 34,
+    /// request (2), member: a stale replica was sent the merged cell.
+    ReadRepaired = 35,
+    // --- replica, hints, repair ---
+    /// partition, key string, siblings, changed 0/1.
+    CellMerged = 50,
+    /// target member, partition, key string.
+    HintStored = 51,
+    /// target member, partition, key string.
+    HintDelivered = 52,
+    /// peer, partition, level, differences.
+    TreeCompared = 53,
+    /// partition, from member, cells.
+    TransferPage = 54,
+    /// partition.
+    TransferDone = 55,
+    /// partition.
+    PartitionDropped = 56,
+    // --- engine ---
+    /// bytes, records.
+    LogAppended = 70,
+    /// through ticket (2).
+    LogSynced = 71,
+    /// memtable bytes.
+    MemtableFrozen = 72,
+    /// table, entries, bytes.
+    TableFlushed = 73,
+    /// level, tables in, tables out.
+    Compacted = 74,
+    /// step (0 memory, 1 filter no, 2 filter yes, 3 block), table.
+    ReadStep = 75,
+    // --- control ---
+    /// target, reporter, incarnation (2).
+    Suspected = 90,
+    /// target, reporters as a bit set by member number below 64 (2), incarnation (2).
+    WentDown = 91,
+    /// target, incarnation (2).
+    CameUp = 92,
+    /// epoch (2), hash (2).
+    TopologyAdopted = 93,
+    /// epoch (2), ballot (2).
+    Promised = 94,
+    /// epoch (2), ballot (2).
+    Accepted = 95,
+}
+
+/// Collects the events of one machine until its driver takes them.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    on: bool,
+    node: u32,
+    words: Vec<u32>,
+    strings: Vec<String>,
+}
+
+impl Trace {
+    /// A trace of node `node`, listened to or not.
+    pub fn new(node: u32, on: bool) -> Trace {
+        Trace { on, node, ..Trace::default() }
+    }
+    /// Whether anybody listens. Ask before building an event.
+    #[inline]
+    pub fn on(&self) -> bool {
+        self.on
+    }
+    /// Starts or stops listening.
+    pub fn set_on(&mut self, on: bool) {
+        self.on = on;
+        if !on {
+            self.words.clear();
+        }
+    }
+    /// Names the node, once it is known.
+    pub fn set_node(&mut self, node: u32) {
+        self.node = node;
+    }
+    /// Records one event; nothing when nobody listens.
+    pub fn emit(&mut self, time: Micros, kind: Kind, payload: &[u32]) {
+        if self.on {
+            push_record(&mut self.words, kind, self.node, time, payload);
+        }
+    }
+    /// Records a key as a string-table entry and returns the word to name it by. The word is the low half of the
+    /// key's hash, so that all machines name a key alike without sharing a table.
+    pub fn string(&mut self, time: Micros, bytes: &[u8]) -> u32 {
+        let name = hash128(bytes) as u32;
+        if self.on {
+            let mut payload = Vec::with_capacity(2 + bytes.len().div_ceil(4));
+            payload.push(name);
+            let kept = &bytes[..bytes.len().min(STRING_BYTES_MAX)];
+            payload.push(kept.len() as u32);
+            for chunk in kept.chunks(4) {
+                let mut word = [0; 4];
+                word[..chunk.len()].copy_from_slice(chunk);
+                payload.push(u32::from_le_bytes(word));
+            }
+            push_record(&mut self.words, Kind::String, self.node, time, &payload);
+        }
+        name
+    }
+    /// Takes what was recorded since the last call.
+    pub fn take(&mut self) -> Vec<u32> {
+        core::mem::take(&mut self.words)
+    }
+    /// Whether there is anything to take.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+/// Longest prefix of a key kept in an event: enough to show, too little to flood.
+pub const STRING_BYTES_MAX: usize = 64;
+
+/// Appends one record.
+pub fn push_record(words: &mut Vec<u32>, kind: Kind, node: u32, time: Micros, payload: &[u32]) {
+    let length = 4 + payload.len() as u32;
+    words.push(length << 16 | u32::from(kind as u16));
+    words.push(node);
+    words.extend_from_slice(&split(time.0));
+    words.extend_from_slice(payload);
+}
+
+/// A u64 as two words, low first.
+pub const fn split(value: u64) -> [u32; 2] {
+    [value as u32, (value >> 32) as u32]
+}
+
+/// One record as read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its kind.
+    pub kind: Kind,
+    /// The node it is about.
+    pub node: u32,
+    /// When, in the node's (simulator: the world's) monotonic time.
+    pub time: Micros,
+    /// The words that the kind defines.
+    pub payload: &'a [u32],
+}
+
+/// Reads records from words that may be anything; stops at the first that is not one.
+pub fn records(words: &[u32]) -> impl Iterator<Item = Record<'_>> {
+    let mut rest = words;
+    core::iter::from_fn(move || {
+        let head = *rest.first()?;
+        let length = (head >> 16) as usize;
+        if length < 4 || length > rest.len() {
+            return None;
+        }
+        let (record, tail) = rest.split_at(length);
+        rest = tail;
+        Some(Record {
+            kind: Kind::from_number(head as u16)?,
+            node: record[1],
+            time: Micros(u64::from(record[2]) | u64::from(record[3]) << 32),
+            payload: &record[4..],
+        })
+    })
+}
+
+/// A running hash over the canonical bytes of all events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TraceHash(u128);
+
+impl TraceHash {
+    /// Folds in a batch of words, in order.
+    pub fn fold(&mut self, words: &[u32]) {
+        let mut bytes = Vec::with_capacity(16 + words.len() * 4);
+        bytes.extend_from_slice(&self.0.to_le_bytes());
+        for word in words {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        self.0 = hash128(&bytes);
+    }
+    /// The hash so far.
+    pub fn value(&self) -> u128 {
+        self.0
+    }
+}

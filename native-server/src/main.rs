@@ -1,0 +1,2 @@
+//! The `kvorum` binary.
+fn main() {}
