@@ -1,1 +1,60 @@
-//! message
+//! What nodes say to each other, and its bytes.
+//!
+//! Everything that can come over a wire is decoded here, once, from bytes that may be anything. `message` knows no
+//! sockets and decides nothing.
+
+mod control;
+mod data;
+mod frame;
+
+pub use control::ControlMessage;
+pub use data::DataMessage;
+pub use frame::{FRAME_BYTES_MAX, Frame, FrameError, Hello, PROTOCOL_VERSION, split_frame};
+
+use crate::base::{DecodeError, PartitionId, Reader, Writer};
+use alloc::vec::Vec;
+
+/// One message between two nodes, addressed to the other's control plane or to whoever serves a partition there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerMessage {
+    /// For the control plane.
+    Control(ControlMessage),
+    /// For the shard that serves `partition`.
+    Data {
+        /// Names the shard at the receiver.
+        partition: PartitionId,
+        /// What is said.
+        message: DataMessage,
+    },
+}
+
+impl PeerMessage {
+    /// Appends the message's bytes.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        match self {
+            PeerMessage::Control(message) => {
+                Writer(bytes).u8(0);
+                message.encode(bytes);
+            }
+            PeerMessage::Data { partition, message } => {
+                let mut w = Writer(bytes);
+                w.u8(1);
+                w.u16(partition.0);
+                message.encode(bytes);
+            }
+        }
+    }
+    /// Reads one message that fills `bytes`.
+    pub fn decode(bytes: &[u8]) -> Result<PeerMessage, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let message = match r.u8()? {
+            0 => PeerMessage::Control(ControlMessage::decode(&mut r)?),
+            1 => {
+                PeerMessage::Data { partition: PartitionId(r.u16()?), message: DataMessage::decode(&mut r)? }
+            }
+            _ => return Err(r.error("a known addressee")),
+        };
+        r.finish()?;
+        Ok(message)
+    }
+}
