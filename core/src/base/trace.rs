@@ -11,7 +11,7 @@
 //! A machine asks [`Trace::on`] before it builds an event, so that events cost nothing when nobody listens.
 
 use super::{Micros, hash::hash128};
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $number:literal),* $(,)?) => {
@@ -114,7 +114,6 @@ pub struct Trace {
     on: bool,
     node: u32,
     words: Vec<u32>,
-    strings: Vec<String>,
 }
 
 impl Trace {

@@ -12,7 +12,7 @@ pub use claim::{Claim, ClaimReport, claim};
 pub use report::Report;
 pub use slot::{SLOT_COUNT, partition_of, partition_of_key, slot_of};
 pub use topology::{
-    Durability, Keyspace, Member, PARTITION_COUNT_MAX, PARTITION_COUNT_MIN, PartitionState, Resolve,
-    Topology, TopologyError, VOTER_COUNT_MAX,
+    Durability, Keyspace, Member, PARTITION_COUNT_MAX, PARTITION_COUNT_MIN, PartitionState, Topology,
+    TopologyError, VOTER_COUNT_MAX,
 };
 pub use view::{Liveness, View};

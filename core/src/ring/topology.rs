@@ -1,4 +1,5 @@
 use crate::base::{DecodeError, Epoch, KeyspaceId, MemberId, PartitionId, Reader, Writer};
+use crate::version::Resolve;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 use serde::Serialize;
@@ -9,16 +10,6 @@ pub const PARTITION_COUNT_MIN: u16 = 64;
 pub const PARTITION_COUNT_MAX: u16 = 16_384;
 /// Most voters of the topology register.
 pub const VOTER_COUNT_MAX: usize = 7;
-
-/// What happens to concurrent values of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Resolve {
-    /// Only the sibling of the greatest (stamp, dot) is kept.
-    Lww,
-    /// All are kept until a put covers them.
-    Siblings,
-}
 
 /// When a replica acknowledges a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
