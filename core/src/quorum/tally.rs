@@ -1,0 +1,201 @@
+use crate::base::{Bug, MemberId, Sabotage};
+use smallvec::SmallVec;
+
+/// One place in a quorum: an owner's, held by the owner or by whoever stands in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose place it is.
+    pub owner: MemberId,
+    /// Who answers for it: the owner, a fallback, or nobody.
+    pub holder: Option<MemberId>,
+    /// Its holder has said yes.
+    pub voted: bool,
+    /// Its holder has said that it cannot.
+    pub refused: bool,
+}
+
+/// A set of seats of which `needed` must vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoteSet {
+    /// One for each owner.
+    pub seats: SmallVec<[Seat; 4]>,
+    /// How many of them decide.
+    pub needed: u8,
+    /// Votes that only a sabotaged build counts.
+    forged: u8,
+}
+
+impl VoteSet {
+    /// A set of seats.
+    pub fn new(seats: SmallVec<[Seat; 4]>, needed: u8) -> VoteSet {
+        VoteSet { seats, needed, forged: 0 }
+    }
+    fn votes(&self) -> u8 {
+        self.seats.iter().filter(|seat| seat.voted).count() as u8 + self.forged
+    }
+    fn possible(&self) -> u8 {
+        self.seats.iter().filter(|seat| seat.voted || (seat.holder.is_some() && !seat.refused)).count() as u8
+    }
+}
+
+/// Where a tally stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every set has its votes.
+    Met,
+    /// More votes can still come.
+    Open,
+    /// Some set can no longer get its votes.
+    Lost,
+}
+
+/// Counts votes in one set, or in two while a partition moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The sets; each must be met.
+    pub sets: SmallVec<[VoteSet; 1]>,
+}
+
+impl Tally {
+    /// Where it stands.
+    pub fn verdict(&self) -> Verdict {
+        if self.sets.iter().all(|set| set.votes() >= set.needed) {
+            Verdict::Met
+        } else if self.sets.iter().any(|set| set.possible() < set.needed) {
+            Verdict::Lost
+        } else {
+            Verdict::Open
+        }
+    }
+    /// Counts a yes of `member` once in every set where it holds a seat.
+    pub fn vote(&mut self, member: MemberId, sabotage: Sabotage) {
+        for set in &mut self.sets {
+            for seat in set.seats.iter_mut().filter(|seat| seat.holder == Some(member)) {
+                if seat.voted && sabotage.is(Bug::ReplyCountedTwice) {
+                    set.forged += 1;
+                }
+                seat.voted = true;
+            }
+        }
+    }
+    /// Notes that `member` cannot; returns the owners whose seats it held, for somebody else to take.
+    pub fn refuse(&mut self, member: MemberId) -> SmallVec<[MemberId; 2]> {
+        let mut open = SmallVec::new();
+        for seat in self.sets.iter_mut().flat_map(|set| &mut set.seats) {
+            if seat.holder == Some(member) && !seat.voted && !seat.refused {
+                seat.refused = true;
+                if !open.contains(&seat.owner) {
+                    open.push(seat.owner);
+                }
+            }
+        }
+        open
+    }
+    /// Gives the seats of `owner` to `holder`.
+    pub fn stand_in(&mut self, owner: MemberId, holder: MemberId) {
+        for seat in self.sets.iter_mut().flat_map(|set| &mut set.seats) {
+            if seat.owner == owner && !seat.voted {
+                seat.holder = Some(holder);
+                seat.refused = false;
+            }
+        }
+    }
+    /// Whether `member` holds a seat.
+    pub fn is_holder(&self, member: MemberId) -> bool {
+        self.sets.iter().any(|set| set.seats.iter().any(|seat| seat.holder == Some(member)))
+    }
+    /// Whether `member` has voted.
+    pub fn has_voted(&self, member: MemberId) -> bool {
+        self.sets.iter().any(|set| set.seats.iter().any(|seat| seat.holder == Some(member) && seat.voted))
+    }
+    /// Distinct members that have voted.
+    pub fn voters(&self) -> SmallVec<[MemberId; 4]> {
+        let mut voters = SmallVec::new();
+        for seat in self.sets.iter().flat_map(|set| &set.seats) {
+            if let Some(holder) = seat.holder.filter(|holder| seat.voted && !voters.contains(holder)) {
+                voters.push(holder);
+            }
+        }
+        voters
+    }
+    /// How many of the votes are those of fallbacks.
+    pub fn hinted(&self) -> u8 {
+        let mut counted: SmallVec<[MemberId; 4]> = SmallVec::new();
+        for seat in self.sets.iter().flat_map(|set| &set.seats) {
+            if let Some(holder) = seat.holder
+                && seat.voted
+                && holder != seat.owner
+                && !counted.contains(&holder)
+            {
+                counted.push(holder);
+            }
+        }
+        counted.len() as u8
+    }
+    /// The most demanding set's need.
+    pub fn needed(&self) -> u8 {
+        self.sets.iter().map(|set| set.needed).max().unwrap_or(0)
+    }
+    /// Votes that can still be had in the set that has the fewest.
+    pub fn possible(&self) -> u8 {
+        self.sets.iter().map(VoteSet::possible).min().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(owners: &[u16], needed: u8) -> VoteSet {
+        let seat = |id: &u16| Seat {
+            owner: MemberId(*id),
+            holder: Some(MemberId(*id)),
+            voted: false,
+            refused: false,
+        };
+        VoteSet::new(owners.iter().map(seat).collect(), needed)
+    }
+
+    #[test]
+    fn a_duplicated_answer_counts_once() {
+        let mut tally = Tally { sets: SmallVec::from_iter([set(&[1, 2, 3], 2)]) };
+        tally.vote(MemberId(1), Sabotage::NONE);
+        tally.vote(MemberId(1), Sabotage::NONE);
+        assert_eq!(tally.verdict(), Verdict::Open);
+        tally.vote(MemberId(3), Sabotage::NONE);
+        assert_eq!(tally.verdict(), Verdict::Met);
+    }
+
+    #[test]
+    fn a_joint_quorum_needs_both_sets() {
+        let mut tally = Tally { sets: SmallVec::from_iter([set(&[1, 2, 3], 2), set(&[3, 4, 5], 2)]) };
+        for member in [1, 2] {
+            tally.vote(MemberId(member), Sabotage::NONE);
+        }
+        assert_eq!(tally.verdict(), Verdict::Open);
+        for member in [3, 4] {
+            tally.vote(MemberId(member), Sabotage::NONE);
+        }
+        assert_eq!(tally.verdict(), Verdict::Met);
+    }
+
+    #[test]
+    fn a_refusal_frees_the_seat_and_too_many_lose_the_quorum() {
+        let mut tally = Tally { sets: SmallVec::from_iter([set(&[1, 2, 3], 2)]) };
+        assert_eq!(tally.refuse(MemberId(1)).as_slice(), [MemberId(1)]);
+        assert_eq!(tally.verdict(), Verdict::Open);
+        tally.refuse(MemberId(2));
+        assert_eq!(tally.verdict(), Verdict::Lost);
+        tally.stand_in(MemberId(2), MemberId(9));
+        tally.vote(MemberId(9), Sabotage::NONE);
+        tally.vote(MemberId(3), Sabotage::NONE);
+        assert_eq!((tally.verdict(), tally.hinted()), (Verdict::Met, 1));
+    }
+
+    #[test]
+    fn a_stranger_has_no_vote() {
+        let mut tally = Tally { sets: SmallVec::from_iter([set(&[1], 1)]) };
+        tally.vote(MemberId(2), Sabotage::NONE);
+        assert_eq!(tally.verdict(), Verdict::Open);
+    }
+}
