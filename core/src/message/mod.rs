@@ -8,7 +8,10 @@ mod data;
 mod frame;
 
 pub use control::ControlMessage;
-pub use data::DataMessage;
+pub use data::{
+    DataMessage, ForwardAnswer, ForwardedPut, KeyDigest, PAGE_COUNT_MAX, PagedCell, ReadAnswer, Reason,
+    RefusedWhy, ScannedKey, TreeSums, WriteAnswer,
+};
 pub use frame::{FRAME_BYTES_MAX, Frame, FrameError, Hello, PROTOCOL_VERSION, split_frame};
 
 use crate::base::{DecodeError, PartitionId, Reader, Writer};
