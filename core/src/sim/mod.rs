@@ -1,1 +1,21 @@
-//! sim
+//! A world in one thread: real nodes over memory disks, a network that loses, doubles and delays, clocks that lie, and
+//! checkers that know what was promised.
+//!
+//! Everything is drawn from one seed: the same seed and script give the same trace, natively and in WASM. `sim` knows a
+//! node only through its four verbs, its snapshot and its disk, and judges by what clients were told.
+
+mod checkers;
+mod history;
+mod nemesis;
+mod network;
+mod queue;
+mod script;
+mod swarm;
+mod verdict;
+
+pub use checkers::{ControlChecker, FinalKey, inventions, lost_acks, zombies};
+pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
+pub use nemesis::default_script;
+pub use script::{Action, DiskMood, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, Script, ScriptError};
+pub use swarm::{FaultLevels, Level, Options};
+pub use verdict::{Checker, Violation};

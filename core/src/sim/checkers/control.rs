@@ -1,0 +1,94 @@
+//! C8 and C9, from the trace alone: every Down has its distinct reporters, each by its own suspicion; each epoch has one
+//! topology, and no node goes back.
+
+use crate::base::Micros;
+use crate::base::trace::{Kind, Record};
+use crate::sim::verdict::{Checker, Violation};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{format, string::String, vec::Vec};
+
+/// What the trace has said so far about failures and topologies.
+#[derive(Debug, Clone, Default)]
+pub struct ControlChecker {
+    /// (target, incarnation, reporter), each recorded by the reporter itself.
+    suspected: BTreeSet<(u32, u64, u32)>,
+    /// Epoch to hash, and who adopted it first.
+    topologies: BTreeMap<u64, (u64, u32)>,
+    /// Latest epoch by node.
+    adopted: BTreeMap<u32, u64>,
+    violations: Vec<Violation>,
+}
+
+fn long(words: &[u32], index: usize) -> u64 {
+    let word = |index| u64::from(words.get(index).copied().unwrap_or_default());
+    word(index) | word(index + 1) << 32
+}
+
+impl ControlChecker {
+    /// Looks at one record. `members` is how many members the recording node knows of.
+    pub fn feed(&mut self, record: &Record<'_>, members: u32) {
+        match (record.kind, record.payload) {
+            (Kind::Suspected, [target, reporter, ..]) => {
+                // Hearsay is recorded too; only the reporter's own word is evidence.
+                if *reporter == record.node {
+                    self.suspected.insert((*target, long(record.payload, 2), *reporter));
+                }
+            }
+            (Kind::WentDown, [target, ..]) => {
+                self.on_down(record, *target, long(record.payload, 1), long(record.payload, 3), members);
+            }
+            (Kind::TopologyAdopted, _) => {
+                self.on_topology(record, long(record.payload, 0), long(record.payload, 2));
+            }
+            _ => {}
+        }
+    }
+    fn on_down(&mut self, record: &Record<'_>, target: u32, reporters: u64, incarnation: u64, members: u32) {
+        let needed = 2.min(members.saturating_sub(1));
+        if reporters.count_ones() < needed {
+            let count = reporters.count_ones();
+            let text = format!(
+                "n{} took n{target} for Down on the word of {count} of {needed} reporters (bits {reporters:b})",
+                record.node
+            );
+            self.report(Checker::C8, record.time, text);
+        }
+        for reporter in (0..64).filter(|bit| reporters >> bit & 1 == 1) {
+            if !self.suspected.contains(&(target, incarnation, reporter)) {
+                let text = format!(
+                    "n{} took n{target} (incarnation {incarnation}) for Down, but n{reporter} never suspected it",
+                    record.node
+                );
+                self.report(Checker::C8, record.time, text);
+            }
+        }
+    }
+    fn on_topology(&mut self, record: &Record<'_>, epoch: u64, hash: u64) {
+        let (first, by) = *self.topologies.entry(epoch).or_insert((hash, record.node));
+        if first != hash {
+            let text = format!(
+                "epoch {epoch} has two topologies: {first:016x} at n{by}, {hash:016x} at n{}",
+                record.node
+            );
+            self.report(Checker::C9, record.time, text);
+        }
+        let latest = self.adopted.entry(record.node).or_insert(epoch);
+        if epoch < *latest {
+            let text = format!("n{} went back from epoch {latest} to {epoch}", record.node);
+            self.report(Checker::C9, record.time, text);
+        } else {
+            *latest = epoch;
+        }
+    }
+    /// A node lost its disk: it may start again from nothing.
+    pub fn forget(&mut self, node: u32) {
+        self.adopted.remove(&node);
+    }
+    fn report(&mut self, checker: Checker, at: Micros, text: String) {
+        self.violations.push(Violation { checker, at, text });
+    }
+    /// Takes what was found since the last call.
+    pub fn take(&mut self) -> Vec<Violation> {
+        core::mem::take(&mut self.violations)
+    }
+}
