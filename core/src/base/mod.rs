@@ -6,6 +6,7 @@
 mod codec;
 mod hash;
 mod ids;
+mod kept;
 mod random;
 pub mod sabotage;
 mod time;
@@ -14,6 +15,7 @@ pub mod trace;
 pub use codec::{DecodeError, Reader, Writer, varint_len};
 pub use hash::{checksum, checksum_seeded, hash_key, hash128};
 pub use ids::{Epoch, KeyspaceId, MemberId, PartitionId, ShardIndex, Slot};
+pub use kept::{KEPT_SLOT_COUNT, Kept};
 pub use random::Random;
 pub use sabotage::{Bug, Sabotage};
 pub use time::{Micros, Now};
