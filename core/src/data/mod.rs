@@ -7,6 +7,7 @@
 //! `handoff`, `transfer`, `compare`, and read repair in `get`. Below them `store`, which alone touches the engine.
 
 mod actors;
+mod audit;
 mod client;
 mod compare;
 mod explain;
@@ -28,6 +29,7 @@ mod transfer;
 mod tree;
 mod waits;
 
+pub use audit::Audit;
 pub use client::{
     ExpireWhen, Expiry, Op, Page, PageEntry, ReadReply, Refusal, Reply, Request, RequestId, WriteReply,
 };
