@@ -11,7 +11,7 @@ use super::shard::{Shard, Then};
 use super::tree::{FANOUT, cell_digest, leaves_range};
 use crate::base::trace::Kind;
 use crate::base::{
-    Epoch, KeyspaceId, MemberId, Micros, PartitionId, ShardIndex, Writer, checksum_seeded, hash128,
+    Bug, Epoch, KeyspaceId, MemberId, Micros, PartitionId, ShardIndex, Writer, checksum_seeded, hash128,
 };
 use crate::message::{DataMessage, KeyDigest, Reason};
 use alloc::collections::BTreeMap;
@@ -46,6 +46,9 @@ impl Shard {
             return;
         }
         self.compare.turn += 1;
+        if self.config.sabotage.is(Bug::ProcessDependentOrder) {
+            self.compare.turn += crate::base::sabotage::process_count();
+        }
         let peer = others[(self.compare.turn % others.len() as u64) as usize];
         let epoch = self.epoch();
         let mut group = self.config.shard.0;

@@ -230,10 +230,6 @@ impl Host {
             disk.faults_mut().is_full = mood == DiskMood::Full;
         }
     }
-    /// The result of work that needs no time.
-    pub fn is_quick(call: &DiskCall) -> bool {
-        matches!(call, DiskCall::Work(_, _, Work::Read(_)))
-    }
 }
 
 /// So that a reader of a trace sees how work ended without knowing the engine.

@@ -6,12 +6,12 @@ use super::client::key_name;
 use super::script::NodeIndex;
 use super::verdict::{Checker, Violation};
 use super::world::World;
-use crate::base::{KeyspaceId, Micros, PartitionId, Sabotage};
+use crate::base::{KeyspaceId, Micros, PartitionId};
 use crate::data::Audit;
 use crate::ring::{Durability, Liveness, View, partition_of_key};
 use crate::version::Cell;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -142,11 +142,13 @@ impl World {
             }
             let believed =
                 self.node(*index).into_iter().flat_map(|node| node.shards()).flat_map(|shard| shard.held());
-            for (partition, root) in believed {
-                if audit.roots.get(&partition).copied().unwrap_or(0) != root {
-                    let text = format!("the tree of {partition} at {index} is not that of its cells");
-                    return self.report(Checker::C4, text);
-                }
+            let wrong = believed
+                .filter(|(partition, root)| audit.roots.get(partition).copied().unwrap_or(0) != *root)
+                .map(|(partition, _)| partition)
+                .next();
+            if let Some(partition) = wrong {
+                let text = format!("the tree of {partition} at {index} is not that of its cells");
+                return self.report(Checker::C4, text);
             }
         }
         let mut finals = Vec::new();
@@ -179,7 +181,7 @@ impl World {
         let bytes = agreed.and_then(|(_, held)| held);
         let cell = match bytes.map(Cell::decode).transpose() {
             Ok(cell) => cell,
-            Err(error) => return Err(format!("the cell of k{key} is damaged: {}", error.to_string())),
+            Err(error) => return Err(format!("the cell of k{key} is damaged: {}", error)),
         };
         Ok(FinalKey { key, cell, read_ms: self.true_ms() })
     }
@@ -205,6 +207,5 @@ impl World {
             }
         }
         self.violations.extend(found);
-        let _ = Sabotage::NONE;
     }
 }
