@@ -19,12 +19,16 @@ use std::time::Instant;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
-        ["seeds", range, rest @ ..] => parse_range(range).map(|range| soak(range, option(rest, "--twice", 50))),
-        ["sabotage", rest @ ..] => sabotage(rest),
-        ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
-        _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE".to_string()),
-    };
+    let outcome =
+        match words.as_slice() {
+            ["seeds", range, rest @ ..] => {
+                parse_range(range).map(|range| soak(range, option(rest, "--twice", 50)))
+            }
+            ["sabotage", rest @ ..] => sabotage(rest),
+            ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
+            _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
+                .to_string()),
+        };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -87,7 +91,8 @@ fn soak(range: std::ops::Range<u64>, twice_every: u64) -> bool {
         }
         true
     });
-    let (real, failed) = (begun.elapsed().as_secs_f64(), failed.into_inner().map_or(1, |failed| failed.len()));
+    let (real, failed) =
+        (begun.elapsed().as_secs_f64(), failed.into_inner().map_or(1, |failed| failed.len()));
     let virtual_seconds = micros.into_inner() as f64 / 1e6;
     println!(
         "{count} seeds, {failed} failed; {} operations, {} events, {virtual_seconds:.0} virtual s in {real:.1} s",
@@ -147,7 +152,8 @@ fn sabotage(words: &[&str]) -> Result<bool, String> {
         });
         let first = first.into_inner();
         let others = others.into_inner().unwrap_or_default();
-        let others: Vec<String> = others.iter().map(|(checker, count)| format!("{checker} {count}×")).collect();
+        let others: Vec<String> =
+            others.iter().map(|(checker, count)| format!("{checker} {count}×")).collect();
         let seed = if first == u64::MAX { format!("none in {within}") } else { first.to_string() };
         println!("| {bug} | {} | {seed} | {} |", checker_of(bug), others.join(", "));
         all_caught &= first != u64::MAX;
@@ -163,7 +169,8 @@ fn recorded(file: &str, more: u64) -> Result<bool, String> {
         let (name, seed) = line.split_once(' ').ok_or_else(|| format!("{file}: `{line}` is no NAME SEED"))?;
         let bug = Bug::named(name).ok_or_else(|| format!("{file}: there is no bug `{name}`"))?;
         let seed: u64 = seed.trim().parse().map_err(|_| format!("{file}: `{line}` names no seed"))?;
-        let report = run_bug(bug, seed).ok_or("this build cannot break: build it with --features sabotage")?;
+        let report =
+            run_bug(bug, seed).ok_or("this build cannot break: build it with --features sabotage")?;
         let caught = is_caught(bug, &report);
         println!("{bug} at seed {seed}: {}", if caught { "caught" } else { "NOT CAUGHT" });
         is_good &= caught;
