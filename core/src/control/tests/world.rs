@@ -263,7 +263,7 @@ impl World {
         match event {
             Event::Wake { node, life } => {
                 if self.nodes[node].life == life {
-                    self.nodes[node].wake_at = None;
+                    self.nodes[node].wake_at.take_if(|at| *at <= self.now);
                     self.feed(node, Input::Wake);
                 }
             }
