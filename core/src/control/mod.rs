@@ -446,3 +446,6 @@ impl Control {
         self.out.event(now, kind, payload);
     }
 }
+
+#[cfg(test)]
+mod tests;
