@@ -125,8 +125,12 @@ impl Control {
             self.wish.look_at = None;
             self.look(now);
         }
-        if self.wish.propose_at.is_some_and(|at| at <= now) && !self.proposer.is_busy() {
-            self.propose(now);
+        if self.wish.propose_at.is_some_and(|at| at <= now) {
+            if self.proposer.is_busy() {
+                self.wish.propose_at = Some(now + LOOK);
+            } else {
+                self.propose(now);
+            }
         }
     }
     fn look(&mut self, now: Micros) {

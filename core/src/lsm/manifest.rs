@@ -96,7 +96,11 @@ pub(super) enum InstallError {
 }
 
 /// Appends an edit and syncs.
-pub(super) fn append<S: Storage>(storage: &mut S, place: Place, record: &[u8]) -> Result<Place, InstallError> {
+pub(super) fn append<S: Storage>(
+    storage: &mut S,
+    place: Place,
+    record: &[u8],
+) -> Result<Place, InstallError> {
     let file = manifest_file(place.manifest);
     storage.write_at(file, place.offset, record).map_err(InstallError::NotDone)?;
     storage.sync(file).map_err(|error| InstallError::Unknown(final_failure(error)))?;
@@ -114,7 +118,11 @@ pub(super) fn append<S: Storage>(storage: &mut S, place: Place, record: &[u8]) -
 }
 
 /// Writes a new manifest that makes `state`, and makes it the current one.
-pub(super) fn replace<S: Storage>(storage: &mut S, manifest: u64, state: &Edit) -> Result<Place, InstallError> {
+pub(super) fn replace<S: Storage>(
+    storage: &mut S,
+    manifest: u64,
+    state: &Edit,
+) -> Result<Place, InstallError> {
     let record = encode_edit(state, manifest, 1);
     let file = manifest_file(manifest);
     let temporary = FileId { kind: FileKind::Temporary, number: manifest };
@@ -158,7 +166,8 @@ pub(super) fn read_current<S: Storage>(storage: &S) -> Result<Option<u64>, Error
     }
     let mut reader = Reader::new(covered);
     let fields = (|| Ok((reader.u64()?, reader.u32()?, reader.u32()?, reader.u64()?)))();
-    let (magic, format, _, manifest) = fields.map_err(|_: crate::base::DecodeError| corrupt("it is cut short"))?;
+    let (magic, format, _, manifest) =
+        fields.map_err(|_: crate::base::DecodeError| corrupt("it is cut short"))?;
     if magic != MAGIC {
         return Err(corrupt("it is not a file of this engine"));
     }

@@ -47,19 +47,30 @@ pub(super) fn read_file<S: Storage>(storage: &S, file: FileId) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<(Recovered, Recovery), Error> {
+pub(super) fn recover<S: Storage>(
+    storage: &mut S,
+    options: &Options,
+) -> Result<(Recovered, Recovery), Error> {
     let files: BTreeSet<FileId> = storage.list()?.into_iter().collect();
     let mut state = match manifest::read_current(storage)? {
         Some(manifest) => manifest::read_state(storage, manifest)?,
         None if files.iter().any(|file| matches!(file.kind, FileKind::Table | FileKind::Log)) => {
-            return Err(Error::Corruption { file: CURRENT, offset: 0, what: "it is gone, and its data is not" });
+            return Err(Error::Corruption {
+                file: CURRENT,
+                offset: 0,
+                what: "it is gone, and its data is not",
+            });
         }
         None => State { number_next: 1, run_next: 1, log_first: 1, ..State::default() },
     };
     for table in state.version.tables() {
         let file = table_file(table.number);
         if !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "the manifest names it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "the manifest names it and it is not there",
+            });
         }
         let len = storage.len(file)?;
         if len < table.file_bytes {
@@ -69,7 +80,11 @@ pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<
     for (number, bytes) in &state.sealed {
         let file = log_file(*number);
         if *bytes > 0 && !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "an earlier recovery kept it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "an earlier recovery kept it and it is not there",
+            });
         }
     }
     let mut replay = Replay::new(options, &state);
