@@ -431,7 +431,8 @@ impl Control {
         if let Some(current) = &self.current {
             due.push(self.prober.wake_at());
             due.extend(self.ledger.wake_at());
-            due.extend(self.fetcher.wake_at(current.topology.epoch));
+            let newest = self.learned.as_ref().map_or(&current.topology, |learned| &learned.topology);
+            due.extend(self.fetcher.wake_at(newest.epoch));
             due.extend(self.reports.wake_at());
             due.extend(self.proposer.wake_at());
             due.extend(self.wish.wake_at());

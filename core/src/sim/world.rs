@@ -22,6 +22,8 @@ use alloc::{format, string::ToString};
 
 /// How much later than its deadline an answer may come.
 const ANSWER_SLACK: Micros = Micros::from_millis(250);
+/// Most events of a run. An order of magnitude above what any takes: messages that beget messages have no end.
+const EVENTS_MAX: u64 = 1_500_000;
 /// Most wakes at one time.
 const WAKES_MAX: u32 = 10_000;
 /// How soon a node is started again that found no space to start with.
@@ -44,6 +46,22 @@ enum Event {
     ClientBegins(u16),
     /// A client gives up waiting.
     ClientGivesUp { client: u16, op: OpNumber },
+}
+
+impl Event {
+    /// What it is, for whoever wonders why there are so many.
+    fn name(&self) -> String {
+        match self {
+            Event::Arrives { at, what: Arrival::Message { from, message, .. }, .. } => {
+                let [.., kind, _] = received(0, *from, *at, message);
+                format!("messages of kind {kind}")
+            }
+            Event::Arrives { what: Arrival::Disk(_), .. } => String::from("disk calls"),
+            Event::Arrives { .. } => String::from("arrivals"),
+            Event::Wake { .. } => String::from("wakes"),
+            _ => String::from("clients"),
+        }
+    }
 }
 
 /// An operation that a node was asked for.
@@ -185,6 +203,11 @@ impl World {
             _ => return false,
         }
         self.events += 1;
+        if self.events == EVENTS_MAX {
+            let waiting = self.queue.busiest(|event| event.name());
+            let text = format!("{EVENTS_MAX} events, and no end: {waiting}");
+            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
+        }
         true
     }
     /// Goes on to a time.

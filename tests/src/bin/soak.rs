@@ -26,7 +26,7 @@ fn main() -> ExitCode {
                 parse_range(range).map(|range| soak(range, option(rest, "--twice", 50)))
             }
             ["seed", seed, rest @ ..] => one(seed, rest.first().copied()),
-        ["sabotage", rest @ ..] => sabotage(rest),
+            ["sabotage", rest @ ..] => sabotage(rest),
             ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
             _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
                 .to_string()),
