@@ -155,6 +155,8 @@ pub(super) struct Log {
     flight: Option<Vec<u64>>,
     /// A write that failed for lack of space, to go out again before the queue.
     retry: Vec<Part>,
+    /// Whether that write was to be synced: somebody waits for it.
+    is_retry_synced: bool,
     is_stalled: bool,
     /// Written and not synced; the names of new segments likewise.
     unsynced: BTreeSet<u64>,
@@ -181,6 +183,7 @@ impl Log {
             queued_bytes: 0,
             flight: None,
             retry: Vec::new(),
+            is_retry_synced: false,
             is_stalled: false,
             unsynced: BTreeSet::new(),
             is_dir_unsynced: false,
@@ -298,6 +301,7 @@ impl Log {
             return None;
         }
         self.close();
+        let is_synced = is_synced || core::mem::take(&mut self.is_retry_synced);
         let mut parts = core::mem::take(&mut self.retry);
         parts.append(&mut self.queue);
         self.queued_bytes = 0;
@@ -341,6 +345,7 @@ impl Log {
             }
             Err(error) if error.kind == StorageErrorKind::NoSpace => {
                 self.retry = write.parts;
+                self.is_retry_synced = write.is_synced;
                 self.is_stalled = true;
                 Ok(())
             }
