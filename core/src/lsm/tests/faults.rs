@@ -94,7 +94,7 @@ fn fail_call(number: u64) -> bool {
     let mut history = History::new();
     let mut disk = MemoryDisk::new();
     disk.faults_mut().fail_call = Some(number);
-    let mut synced = 0;
+    let (mut synced, mut was_reached) = (0, true);
     let note = alloc::format!("call {number}");
     let disk = match Rig::open(disk, &tiny()) {
         Ok((mut rig, _)) => {
@@ -120,6 +120,8 @@ fn fail_call(number: u64) -> bool {
                 rig.sync_log();
                 rig.work();
             }
+            was_reached = rig.disk.calls() > number;
+            rig.disk.faults_mut().fail_call = None;
             history.compare(&mut rig).unwrap_or_else(|what| panic!("{note}: {what}"));
             synced = rig.db.synced().0;
             match rig.db.failed() {
@@ -130,7 +132,6 @@ fn fail_call(number: u64) -> bool {
         }
         Err((_, disk)) => disk,
     };
-    let was_reached = disk.calls() > number;
     let mut disk = disk;
     disk.faults_mut().fail_call = None;
     disk.crash(crate::storage::CrashStyle::LoseAll, &mut random);
