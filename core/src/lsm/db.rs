@@ -172,7 +172,8 @@ impl Db {
         Ok((Db::new(options, recovered), recovery))
     }
     fn new(options: Options, recovered: Recovered) -> Db {
-        let Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs } = recovered;
+        let Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs } =
+            recovered;
         let frozen = frozen.into_iter().map(|(table, last)| Frozen { table: Arc::new(table), last });
         Db {
             log: Log::new(options.segment_bytes(), last, ready, segments),
@@ -447,7 +448,11 @@ impl Db {
                 let run = self.run_for(level);
                 let mut edit = Edit::default();
                 for input in inputs {
-                    edit.removed.push(Removed { level: input.level, run: input.run, table: input.table.number });
+                    edit.removed.push(Removed {
+                        level: input.level,
+                        run: input.run,
+                        table: input.table.number,
+                    });
                     edit.added.push(Added { level, run, table: input.table });
                 }
                 self.pending.push_back(Pending { edit, ends_compaction: true, ..Pending::default() });
@@ -565,7 +570,9 @@ impl Db {
                 self.stalled.upkeep = true;
             }
         }
-        if failed.is_final && let Error::Io(error) = failed.error {
+        if failed.is_final
+            && let Error::Io(error) = failed.error
+        {
             self.poison(error);
         }
     }
@@ -613,6 +620,10 @@ impl Db {
     pub fn check_deeply(&self) -> Result<(), &'static str> {
         self.check()?;
         self.memtables().try_for_each(Memtable::check)
+    }
+    #[cfg(test)]
+    pub(super) fn tables(&self) -> impl Iterator<Item = Arc<super::table::Table>> {
+        self.version.tables().cloned()
     }
     /// Reads every table and checks all that can be checked. The first damage is the answer.
     pub fn verify<S: Storage>(&self, storage: &S) -> Result<(), Error> {

@@ -249,8 +249,10 @@ impl Log {
         self.issued
     }
     fn begin(&mut self, need: u64, mut new_number: impl FnMut() -> u64) {
-        let has_room =
-            self.segments.back().is_some_and(|last| last.bytes == 0 || last.bytes + need <= self.segment_bytes);
+        let has_room = self
+            .segments
+            .back()
+            .is_some_and(|last| last.bytes == 0 || last.bytes + need <= self.segment_bytes);
         let mut is_new = false;
         if self.must_rotate || !has_room {
             self.must_rotate = false;
@@ -261,7 +263,9 @@ impl Log {
             self.newest = number;
             self.segments.push_back(Segment { number, last: self.issued, bytes: 0 });
         }
-        let Some(segment) = self.segments.back_mut() else { unreachable!("one was just made if there was none") };
+        let Some(segment) = self.segments.back_mut() else {
+            unreachable!("one was just made if there was none")
+        };
         let follows = self.queue.last().is_some_and(|part| part.segment == segment.number);
         if !follows {
             let bytes = Arc::new(Vec::new());
@@ -280,12 +284,8 @@ impl Log {
         };
         let buffer = Arc::make_mut(&mut part.bytes);
         let before = buffer.len();
-        let header = Header {
-            file_number: part.segment,
-            first: open.first,
-            count: open.count,
-            durable: self.synced,
-        };
+        let header =
+            Header { file_number: part.segment, first: open.first, count: open.count, durable: self.synced };
         record::finish(buffer, open.start, header);
         segment.bytes += (buffer.len() - before) as u64;
         self.queued_bytes += (buffer.len() - before) as u64;
@@ -381,7 +381,8 @@ impl Log {
     /// `next_number` is the least number that a later segment can have.
     pub(super) fn first_needed(&self, flushed: u64, next_number: u64) -> u64 {
         let first = self.segments.iter().find(|segment| segment.last > flushed).map(|segment| segment.number);
-        first.or(self.segments.back().filter(|_| !self.must_rotate).map(|segment| segment.number))
+        first
+            .or(self.segments.back().filter(|_| !self.must_rotate).map(|segment| segment.number))
             .or(self.ready.front().copied())
             .unwrap_or(next_number)
     }

@@ -82,7 +82,8 @@ impl Memtable {
                     self.tree.insert(Slot { bytes: stored.slice(key..end), key_len: key_len as u32, kind });
                 }
                 Op::DeleteRange { from, from_len, end } => {
-                    let (from, to) = (stored.slice(from..from + from_len), stored.slice(from + from_len..end));
+                    let (from, to) =
+                        (stored.slice(from..from + from_len), stored.slice(from + from_len..end));
                     self.tree.remove_range(&from, &to);
                     self.ranges.insert(from, to);
                 }
@@ -406,7 +407,11 @@ mod tests {
             let mut position = memtable.first();
             for (key, (kind, value)) in &model {
                 let slot = memtable.slot(position).unwrap();
-                assert_eq!((slot.key(), slot.kind, slot.value_slice()), (&key[..], *kind, &value[..]), "seed {seed}");
+                assert_eq!(
+                    (slot.key(), slot.kind, slot.value_slice()),
+                    (&key[..], *kind, &value[..]),
+                    "seed {seed}"
+                );
                 assert_eq!(memtable.get(key).unwrap().value(), *value);
                 position = memtable.next(position);
             }

@@ -12,7 +12,7 @@ use super::{
     Error, Options,
     db::Recovered,
     log::log_file,
-    manifest::{self, CURRENT, InstallError, State},
+    manifest::{self, CURRENT, InstallError, NUMBER_MAX, State},
     memtable::Memtable,
     record::{self, Record},
     table::table_file,
@@ -47,19 +47,32 @@ pub(super) fn read_file<S: Storage>(storage: &S, file: FileId) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<(Recovered, Recovery), Error> {
-    let files: BTreeSet<FileId> = storage.list()?.into_iter().collect();
+pub(super) fn recover<S: Storage>(
+    storage: &mut S,
+    options: &Options,
+) -> Result<(Recovered, Recovery), Error> {
+    let mut files: BTreeSet<FileId> = storage.list()?.into_iter().collect();
+    // No engine gave a file such a number.
+    files.retain(|file| file.number <= NUMBER_MAX);
     let mut state = match manifest::read_current(storage)? {
         Some(manifest) => manifest::read_state(storage, manifest)?,
         None if files.iter().any(|file| matches!(file.kind, FileKind::Table | FileKind::Log)) => {
-            return Err(Error::Corruption { file: CURRENT, offset: 0, what: "it is gone, and its data is not" });
+            return Err(Error::Corruption {
+                file: CURRENT,
+                offset: 0,
+                what: "it is gone, and its data is not",
+            });
         }
         None => State { number_next: 1, run_next: 1, log_first: 1, ..State::default() },
     };
     for table in state.version.tables() {
         let file = table_file(table.number);
         if !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "the manifest names it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "the manifest names it and it is not there",
+            });
         }
         let len = storage.len(file)?;
         if len < table.file_bytes {
@@ -69,7 +82,11 @@ pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<
     for (number, bytes) in &state.sealed {
         let file = log_file(*number);
         if *bytes > 0 && !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "an earlier recovery kept it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "an earlier recovery kept it and it is not there",
+            });
         }
     }
     let mut replay = Replay::new(options, &state);

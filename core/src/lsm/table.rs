@@ -191,7 +191,9 @@ fn block_seed(number: u64, offset: u64) -> u64 {
 
 /// What a stored block holds.
 fn unpack(number: u64, offset: u64, mut stored: Vec<u8>) -> Result<Bytes, &'static str> {
-    let Some((covered, sum)) = stored.split_last_chunk::<8>() else { return Err("a block without a trailer") };
+    let Some((covered, sum)) = stored.split_last_chunk::<8>() else {
+        return Err("a block without a trailer");
+    };
     if checksum_seeded(covered, block_seed(number, offset)) != u64::from_le_bytes(*sum) {
         return Err("a block whose checksum is not that of its bytes");
     }
@@ -203,7 +205,9 @@ fn unpack(number: u64, offset: u64, mut stored: Vec<u8>) -> Result<Bytes, &'stat
             Ok(Bytes::from(stored))
         }
         CODEC_LZ4 => {
-            let Some((raw_len, packed)) = packed.split_first_chunk::<4>() else { return Err("a block too short") };
+            let Some((raw_len, packed)) = packed.split_first_chunk::<4>() else {
+                return Err("a block too short");
+            };
             let raw_len = u32::from_le_bytes(*raw_len) as usize;
             if raw_len > COMPRESS_BYTES_MAX {
                 return Err("a compressed block larger than any written");
@@ -505,7 +509,8 @@ impl TableWriter {
     ) -> Result<(), StorageError> {
         // A large value does not share its block, so that reading its neighbours does not read it.
         let would_be = self.data.bytes() + key.len() + value.len();
-        let is_due = self.data.bytes() >= self.block_bytes || would_be > self.block_bytes * 2 || self.data.is_full();
+        let is_due =
+            self.data.bytes() >= self.block_bytes || would_be > self.block_bytes * 2 || self.data.is_full();
         if !self.data.is_empty() && is_due {
             self.finish_data(Some(key));
             if self.out.len() >= WRITE_BYTES {
@@ -583,7 +588,11 @@ impl TableWriter {
     }
     /// Writes what is left and syncs. `ranges` are what the table removes from older runs; with no records and no
     /// ranges there is no table.
-    pub(super) fn finish<S: Storage>(mut self, storage: &mut S, ranges: Ranges) -> Result<Table, StorageError> {
+    pub(super) fn finish<S: Storage>(
+        mut self,
+        storage: &mut S,
+        ranges: Ranges,
+    ) -> Result<Table, StorageError> {
         assert!(self.entries > 0 || !ranges.is_empty(), "a table is made for something");
         let mut last = self.data.last_key().to_vec();
         let mut top = Handle::default();

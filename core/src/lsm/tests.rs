@@ -1,8 +1,13 @@
 //! Whole engines on memory disks, driven as a simple driver would.
 
 mod crash;
+mod decode;
 mod faults;
+mod files;
+mod golden;
 mod model;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 
 use super::*;
 use crate::{
@@ -90,7 +95,11 @@ impl History {
         History { models: alloc::vec![BTreeMap::new()] }
     }
     /// A random batch, written; refused ones change nothing.
-    pub(super) fn write<S: Storage>(&mut self, rig: &mut Rig<S>, random: &mut Random) -> Result<Ticket, Error> {
+    pub(super) fn write<S: Storage>(
+        &mut self,
+        rig: &mut Rig<S>,
+        random: &mut Random,
+    ) -> Result<Ticket, Error> {
         let mut model = self.models.last().cloned().unwrap_or_default();
         let mut batch = Batch::new();
         for _ in 0..random.between(1, 3) {

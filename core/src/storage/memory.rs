@@ -226,7 +226,9 @@ impl MemoryDisk {
     }
     /// Flips bits of one stored byte for good, as bit rot does. Does nothing beyond the end of the file.
     pub fn rot(&mut self, file: FileId, offset: u64, mask: u8) {
-        let Some(inode) = self.names.get(&file).and_then(|number| self.inodes.get_mut(number)) else { return };
+        let Some(inode) = self.names.get(&file).and_then(|number| self.inodes.get_mut(number)) else {
+            return;
+        };
         let inode = Arc::make_mut(inode);
         for content in [&mut inode.content, &mut inode.durable] {
             let mut byte = [0];
@@ -237,7 +239,8 @@ impl MemoryDisk {
     }
     /// Removes everything, as a new disk in the same place.
     pub fn wipe(&mut self) {
-        *self = MemoryDisk { faults: self.faults.clone(), calls: self.calls.clone(), ..MemoryDisk::default() };
+        *self =
+            MemoryDisk { faults: self.faults.clone(), calls: self.calls.clone(), ..MemoryDisk::default() };
     }
 
     /// Drops inodes that no directory names, and counts the bytes of the rest anew.

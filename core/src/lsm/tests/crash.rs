@@ -82,7 +82,11 @@ fn reopen(moment: &Moment, disk: MemoryDisk, history: &History, note: &str) -> R
         Err((error, _)) => panic!("{note}: {error}"),
     };
     let last = rig.db.issued().0;
-    assert!(moment.synced <= last, "{note}: ticket {} was durable, {last} is the last one left", moment.synced);
+    assert!(
+        moment.synced <= last,
+        "{note}: ticket {} was durable, {last} is the last one left",
+        moment.synced
+    );
     assert!(last <= moment.issued, "{note}: {last} is left, {} was the last one given", moment.issued);
     assert_eq!(rig.db.synced(), rig.db.issued());
     if let Err(what) = history.compare(&mut rig) {

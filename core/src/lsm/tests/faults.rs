@@ -76,7 +76,10 @@ fn any_flipped_bit_gives_the_right_answer_or_a_located_error() {
                 }
             }
             if file.kind == FileKind::Table {
-                assert!(rig.db.verify(&rig.disk).is_err() || offset_is_padding(&rig.disk, file, offset), "{note}");
+                assert!(
+                    rig.db.verify(&rig.disk).is_err() || offset_is_padding(&rig.disk, file, offset),
+                    "{note}"
+                );
             }
         }
     }
