@@ -23,6 +23,8 @@ const INNER_CHILD_COUNT: usize = 64;
 const CHUNK_BYTES: usize = 256 << 10;
 /// What a record costs beside its bytes: its slot and prefix at the usual fill of leaves.
 pub(super) const SLOT_OVERHEAD_BYTES: u64 = 64;
+/// Nodes are half full at least but at the right edge, so 2^32 leaves are never this deep.
+const HEIGHT_MAX: usize = 16;
 const NONE: u32 = u32::MAX;
 
 /// A record: key and value are neighbours in the arena.
@@ -261,12 +263,12 @@ impl Tree {
 
     fn insert(&mut self, slot: Slot) {
         let prefix = key_prefix(slot.key());
-        let mut path = [(0u32, 0u32); 16];
+        let mut path = [(0u32, 0u32); HEIGHT_MAX];
         let mut node = self.root;
-        for level in 0..self.height as usize {
+        for step in &mut path[..self.height as usize] {
             let inner = &self.inners[node as usize];
             let child = inner.child_of(prefix, slot.key());
-            path[level] = (node, child as u32);
+            *step = (node, child as u32);
             node = inner.children[child];
         }
         let leaf = &mut self.leaves[node as usize];

@@ -265,14 +265,12 @@ impl<'a> Replay<'a> {
             what: "a record whose batches do not decode",
         };
         let mut reader = Reader::new(record.payload);
-        let mut ticket = record.first;
-        for _ in 0..record.count {
+        for ticket in record.first..record.first + u64::from(record.count) {
             let batch = reader.bytes().map_err(corrupt)?;
             if ticket > self.last {
                 self.active.apply(batch).map_err(corrupt)?;
                 self.last = ticket;
             }
-            ticket += 1;
         }
         reader.finish().map_err(corrupt)?;
         self.recovery.records_kept += u64::from(record.last() > self.state.flushed);

@@ -48,7 +48,7 @@ fn files_behave_as_the_memory_disk_does() {
             4 => storage.any_allocate(file, offset),
             5 => storage.any_truncate(file, offset),
             6 => storage.any_rename(file, other),
-            7 => storage.any_remove(if offset % 2 == 0 { file } else { other }),
+            7 => storage.any_remove(if offset.is_multiple_of(2) { file } else { other }),
             _ => storage.any_list(),
         };
         let mut clone = files.clone();
