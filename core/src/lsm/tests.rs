@@ -144,3 +144,20 @@ impl History {
         Ok(())
     }
 }
+
+#[test]
+fn what_a_driver_moves_between_threads_can_be_moved() {
+    fn is_send<T: Send + 'static>() {}
+    is_send::<Db>();
+    is_send::<Job>();
+    is_send::<JobDone>();
+    is_send::<LogWrite>();
+    is_send::<LogDone>();
+    is_send::<LogSync>();
+    is_send::<LogSyncDone>();
+    is_send::<TableRead>();
+    is_send::<Scan>();
+    is_send::<BlockCache>();
+    is_send::<MemoryDisk>();
+    is_send::<crate::storage::FileStorage>();
+}

@@ -154,9 +154,10 @@ fn a_power_cut_in_the_midst_of_recovery_changes_nothing() {
         (recorder.synced, recorder.issued) = (synced, issued);
         let Ok((rig, _)) = Rig::open(recorder, &tiny()) else { panic!("seed {seed}") };
         for (number, moment) in rig.disk.moments.into_inner().iter().enumerate() {
-            for style in [CrashStyle::LoseAll, CrashStyle::KeepRandom, CrashStyle::Torn] {
+            for round in 0..6 {
+                let style = [CrashStyle::LoseAll, CrashStyle::KeepRandom, CrashStyle::Torn][round % 3];
                 let mut disk = moment.disk.clone();
-                disk.crash(style, &mut Random::new(number as u64));
+                disk.crash(style, &mut Random::named(seed, &alloc::format!("{number} {round}")));
                 reopen(moment, disk, &history, &alloc::format!("seed {seed} call {number} {style:?}"));
             }
         }
@@ -190,6 +191,9 @@ fn a_thousand_random_ends_lose_nothing_that_was_promised() {
             history.cut(last);
             let mut flight = None;
             let mut sync_flight = None;
+            // Slow jobs are out several at a time and end in any order.
+            let mut jobs: Vec<Job> = Vec::new();
+            let is_slow = random.chance(1, 2);
             for _ in 0..random.below(60) {
                 let _ = history.write(&mut rig, &mut random);
                 // Writes and syncs take a while, in which other things happen.
@@ -208,14 +212,15 @@ fn a_thousand_random_ends_lose_nothing_that_was_promised() {
                             rig.db.on_log_sync(done);
                         }
                     }
-                    6 => rig.work(),
-                    7 => {
-                        if let Some(mut job) = rig.db.job() {
-                            while random.chance(9, 10) {
-                                if let Some(done) = job.step(&mut rig.disk, &mut rig.cache, 300) {
-                                    rig.db.on_job(done);
-                                    break;
-                                }
+                    6 if !is_slow => rig.work(),
+                    6..9 => {
+                        jobs.extend(rig.db.job());
+                        if !jobs.is_empty() {
+                            let at = random.below(jobs.len() as u64) as usize;
+                            let budget = random.between(1, 3000);
+                            if let Some(done) = jobs[at].step(&mut rig.disk, &mut rig.cache, budget) {
+                                jobs.swap_remove(at);
+                                rig.db.on_job(done);
                             }
                         }
                     }
