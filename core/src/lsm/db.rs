@@ -158,7 +158,8 @@ pub(super) struct Recovered {
     pub(super) last: u64,
     /// Segments that hold what is in the memtables: number, last ticket, bytes.
     pub(super) segments: Vec<(u64, u64, u64)>,
-    pub(super) ready: Option<u64>,
+    /// A segment made ahead: number and size.
+    pub(super) ready: Option<(u64, u64)>,
     pub(super) trash_logs: Vec<u64>,
 }
 

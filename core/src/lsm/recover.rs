@@ -23,6 +23,9 @@ use crate::{
 };
 use alloc::{collections::BTreeSet, vec::Vec};
 
+/// Size of the segment that opening makes, at most: filling a whole one with zeros would be most of a start.
+const FIRST_SEGMENT_BYTES_MAX: u64 = 2 << 20;
+
 /// What opening found, beside the engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -138,14 +141,15 @@ pub(super) fn recover<S: Storage>(
     }
     // A segment to begin with. Without space for it the first write makes one, or is refused.
     let number = number_next;
+    let bytes = options.segment_bytes().min(FIRST_SEGMENT_BYTES_MAX);
     let made = (|| {
         storage.create(log_file(number))?;
-        storage.allocate(log_file(number), options.segment_bytes())?;
+        storage.allocate(log_file(number), bytes)?;
         storage.sync(log_file(number))?;
         storage.sync_dir()
     })();
     number_next += 1;
-    let ready = made.is_ok().then_some(number);
+    let ready = made.is_ok().then_some((number, bytes));
     let recovered =
         Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs };
     Ok((recovered, recovery))
