@@ -29,6 +29,9 @@ pub(super) const CURRENT: FileId = FileId { kind: FileKind::Current, number: 0 }
 /// A manifest beyond this size, and twice the size of the state it makes, is replaced by a new one.
 pub(super) const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
+/// Greater numbers are damage: counting on from one must not overflow.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 4;
+
 pub(super) fn manifest_file(number: u64) -> FileId {
     FileId { kind: FileKind::Manifest, number }
 }
@@ -199,6 +202,10 @@ pub(super) fn read_state<S: Storage>(storage: &S, manifest: u64) -> Result<State
         let edit = Edit::decode(&mut Reader::new(record.payload));
         let edit = edit.map_err(|_| corrupt(offset, "an edit that does not decode"))?;
         state.apply(&edit).map_err(|what| corrupt(offset, what))?;
+        if [state.flushed, state.log_first, state.number_next, state.run_next].iter().any(|n| *n > NUMBER_MAX)
+        {
+            return Err(corrupt(offset, "a number beyond any that was given"));
+        }
         (offset, ordinal) = (record.end(), ordinal + 1);
     }
     if ordinal == 1 {

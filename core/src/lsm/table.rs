@@ -645,3 +645,50 @@ fn separator<'a>(last: &'a [u8], next: Option<&'a [u8]>) -> &'a [u8] {
     let common = last.iter().zip(next).take_while(|(one, two)| one == two).count();
     if common + 1 < next.len() && common + 1 < last.len() { &next[..common + 1] } else { last }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Random;
+
+    #[test]
+    fn stored_blocks_of_any_bytes_under_a_right_checksum_are_refused_or_read() {
+        let mut random = Random::new(8);
+        let raw: Vec<u8> = (0..2000u32).map(|at| (at / 9 % 7) as u8).collect();
+        let mut good = (raw.len() as u32).to_le_bytes().to_vec();
+        good.extend_from_slice(&lz4_flex::block::compress(&raw));
+        let pack = |mut bytes: Vec<u8>, codec| {
+            bytes.push(codec);
+            let sum = checksum_seeded(&bytes, block_seed(3, 40));
+            bytes.extend_from_slice(&sum.to_le_bytes());
+            bytes
+        };
+        assert_eq!(unpack(3, 40, pack(good.clone(), CODEC_LZ4)), Ok(raw.into()));
+        assert!(unpack(3, 41, pack(good.clone(), CODEC_LZ4)).is_err(), "right bytes at a wrong place");
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..random.between(1, 5) {
+                let at = random.below(bytes.len() as u64) as usize;
+                bytes[at] = random.next_u64() as u8;
+            }
+            bytes.truncate(random.below(good.len() as u64 + 1) as usize);
+            if let Ok(raw) = unpack(3, 40, pack(bytes, random.below(3) as u8)) {
+                assert!(raw.len() <= COMPRESS_BYTES_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn separators_lie_between_their_keys() {
+        let mut random = Random::new(1);
+        for _ in 0..5000 {
+            let mut word =
+                || -> Vec<u8> { (0..random.between(1, 6)).map(|_| random.below(3) as u8).collect() };
+            let (one, two) = (word(), word());
+            if one < two {
+                let between = separator(&one, Some(&two));
+                assert!(&one[..] <= between && between < &two[..]);
+            }
+        }
+    }
+}
