@@ -332,6 +332,7 @@ impl World {
         }
         let node = &self.nodes[index];
         let due = node.control.as_ref().and_then(Control::wake_at);
+        assert!(due.is_none_or(|due| due > self.now), "n{index} wants to be woken in the past");
         if let Some(due) = due.filter(|due| node.wake_at.is_none_or(|at| *due < at)) {
             let late = Micros(self.random.below(2 * MS));
             let at = due.max(self.now) + late;
