@@ -62,7 +62,6 @@ fn ordeal(seed: u64, sabotage: Sabotage) -> World {
 #[test]
 fn one_topology_for_each_epoch_whatever_happens() {
     for seed in 0..400 {
-        std::eprintln!("seed {seed}");
         let mut world = ordeal(seed, Sabotage::NONE);
         let took = world.run_while(8_000, |world| world.unsettled().is_some());
         let why = world.unsettled();

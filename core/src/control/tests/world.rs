@@ -437,8 +437,9 @@ impl World {
             if topology.epoch != self.epoch {
                 return Some(format!("n{index} is at {}, others at {}", topology.epoch, self.epoch));
             }
-            if topology.members.len() < running.len() {
-                return Some(format!("n{index} knows {} members", topology.members.len()));
+            let knows = |node: usize| topology.members.iter().any(|member| member.peer == address(node));
+            if let Some(stranger) = running.iter().find(|node| !knows(**node)) {
+                return Some(format!("n{index} does not know n{stranger}"));
             }
             if let Some(member) = topology.members.iter().find(|member| member.refilling) {
                 return Some(format!("{} is refilling", member.name));
