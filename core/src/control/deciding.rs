@@ -17,7 +17,7 @@ const SOON: Micros = Micros::from_millis(40);
 /// How long one waits of which more is to be expected.
 const GATHER: Micros = Micros::from_millis(200);
 /// How much longer each member waits for those before it: the first live one proposes, the others step in.
-const TURN: Micros = Micros::from_millis(600);
+const TURN: Micros = Micros::from_millis(400);
 /// After that many turns everybody may.
 const TURN_COUNT_MAX: u64 = 6;
 /// Shortest time between two looks at what there is to do.
