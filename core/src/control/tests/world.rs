@@ -4,7 +4,7 @@
 use crate::base::trace::records;
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, PartitionId, Random, Reader, Sabotage};
 use crate::control::{Birth, Config, Control, Destination, Input, Notice, Output, Start};
-use crate::message::ControlMessage;
+use crate::message::{ControlMessage, Word};
 use crate::ring::{Durability, Liveness, Report, View};
 use crate::sim::{ControlChecker, Violation};
 use crate::version::Resolve;
@@ -29,6 +29,7 @@ pub(super) enum Stop {
     Wipe,
 }
 
+#[derive(Clone)]
 enum Event {
     Wake { node: usize, life: u64 },
     Message { from: usize, to: usize, member: Option<MemberId>, bytes: Bytes },
@@ -37,6 +38,7 @@ enum Event {
     Link { node: usize, other: usize, up: bool },
 }
 
+#[derive(Clone)]
 struct Node {
     control: Option<Control>,
     life: u64,
@@ -50,6 +52,7 @@ struct Node {
     wake_at: Option<Micros>,
 }
 
+#[derive(Clone)]
 pub(super) struct World {
     pub now: Micros,
     pub random: Random,
@@ -69,6 +72,8 @@ pub(super) struct World {
     pub epoch: Epoch,
     /// Crash a node right after one of its outputs, with this chance in ten thousand.
     pub crash_at_output: u64,
+    /// The same, after what matters to the register: an acceptance sent, a topology in force.
+    pub crash_at_decision: u64,
     pub crashed: Vec<usize>,
     checker: ControlChecker,
     nodes: Vec<Node>,
@@ -94,6 +99,7 @@ impl World {
             sent_bytes: 0,
             epoch: Epoch(0),
             crash_at_output: 0,
+            crash_at_decision: 0,
             crashed: Vec::new(),
             checker: ControlChecker::default(),
             nodes: Vec::new(),
@@ -223,6 +229,7 @@ impl World {
         self.cuts.clear();
         self.rates = Rates::default();
         self.crash_at_output = 0;
+        self.crash_at_decision = 0;
         for index in 0..self.nodes.len() {
             if self.nodes[index].life > 0 {
                 self.start(index);
@@ -323,8 +330,10 @@ impl World {
     fn drain(&mut self, index: usize) {
         self.take_trace(index);
         while let Some(output) = self.nodes[index].control.as_mut().and_then(Control::poll) {
+            let chance = if is_decisive(&output) { self.crash_at_decision } else { 0 };
             self.perform(index, output);
-            if self.crash_at_output > 0 && self.random.chance(self.crash_at_output, 10_000) {
+            let chance = chance.max(self.crash_at_output);
+            if chance > 0 && self.random.chance(chance, 10_000) {
                 self.stop(index, Stop::Power);
                 self.crashed.push(index);
                 return;
@@ -332,6 +341,7 @@ impl World {
         }
         let node = &self.nodes[index];
         let due = node.control.as_ref().and_then(Control::wake_at);
+        assert!(due.is_none_or(|due| due > self.now), "n{index} wants to be woken in the past");
         if let Some(due) = due.filter(|due| node.wake_at.is_none_or(|at| *due < at)) {
             let late = Micros(self.random.below(2 * MS));
             let at = due.max(self.now) + late;
@@ -436,8 +446,9 @@ impl World {
             if topology.epoch != self.epoch {
                 return Some(format!("n{index} is at {}, others at {}", topology.epoch, self.epoch));
             }
-            if topology.members.len() < running.len() {
-                return Some(format!("n{index} knows {} members", topology.members.len()));
+            let knows = |node: usize| topology.members.iter().any(|member| member.peer == address(node));
+            if let Some(stranger) = running.iter().find(|node| !knows(**node)) {
+                return Some(format!("n{index} does not know n{stranger}"));
             }
             if let Some(member) = topology.members.iter().find(|member| member.refilling) {
                 return Some(format!("{} is refilling", member.name));
@@ -470,6 +481,16 @@ impl World {
     }
     pub fn expect_no_violation(&self) {
         assert!(self.violations.is_empty(), "{}", self.violations[0]);
+    }
+}
+
+fn is_decisive(output: &Output) -> bool {
+    match output {
+        Output::Notice(Notice::Adopted(_)) => true,
+        Output::Send { message: ControlMessage::Said { word, .. }, .. } => {
+            matches!(word, Word::Promise { .. } | Word::Accept { .. } | Word::Accepted { .. })
+        }
+        _ => false,
     }
 }
 
