@@ -230,6 +230,8 @@ impl World {
             Action::Rot(node) => {
                 self.crash(node, true);
                 if self.host(node).is_some_and(Host::rot) {
+                    // The end of its log may be gone, and with it the latest epoch.
+                    self.control_checker.forget(u32::from(node.0));
                     self.rotten.push(node);
                 }
             }
