@@ -66,7 +66,12 @@ impl Control {
         let (store, address) = (request.store, request.peer.clone());
         let ledger = &self.ledger;
         let is_down = |id| ledger.is_down(id);
-        let answer = self.admission.on_join(now, request.clone(), &current.topology, current.me, is_down);
+        let vote = match self.acceptor.accepted_value() {
+            None => admission::Vote::Open,
+            Some(_) => admission::Vote::Given,
+        };
+        let here = (&*current.topology, current.me);
+        let answer = self.admission.on_join(now, request.clone(), here, vote, is_down);
         self.wish.look_again(now);
         match answer {
             admission::Answer::Welcome => {

@@ -269,8 +269,13 @@ impl Control {
         match message {
             ControlMessage::Said { header, word } => {
                 let is_impostor = from.is_some_and(|from| from != header.member);
-                if !is_impostor && self.hear(now, &header) {
-                    self.on_word(now, header.member, word);
+                match word {
+                    // Even from a stranger: it may be one that only a newer topology knows. `learn` looks at the lineage.
+                    Word::Topology { bytes } if self.current.is_some() => self.on_topology(&bytes),
+                    word if !is_impostor && self.hear(now, &header) => {
+                        self.on_word(now, header.member, word);
+                    }
+                    _ => {}
                 }
             }
             ControlMessage::Join(request) => self.on_join(now, request, true),
@@ -301,7 +306,7 @@ impl Control {
                 self.prober.on_probed_for(from, nonce, target, alive);
             }
             Word::Fetch { have } => self.on_fetch(from, have),
-            Word::Topology { bytes } => self.on_topology(&bytes),
+            Word::Topology { .. } => {} // Taken before the header is looked at.
             Word::Prepare { epoch, ballot } => self.on_prepare(now, from, epoch, ballot),
             Word::Promise { epoch, ballot, accepted } => {
                 let step = self.proposer.on_promise(from, (epoch, ballot), accepted);
