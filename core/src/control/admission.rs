@@ -77,9 +77,7 @@ impl Admission {
         let holder = topology.member_named(&request.name);
         match holder {
             Some(member) if member.store == request.store => {
-                let is_same = (&member.listen, &member.admin, &member.peer)
-                    == (&request.listen, &request.admin, &request.peer);
-                if !is_same {
+                if !request.describes(member) {
                     self.note(now, request);
                 }
                 return Answer::Welcome;
@@ -110,7 +108,7 @@ impl Admission {
         if pending.is_gone { Answer::Wait } else { Answer::Ask(pending.nonce) }
     }
     /// Notes a request; false if there is no room or an earlier one under the same name is still alive.
-    fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
+    pub fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
         self.expire(now);
         if let Some(pending) = self.pending.get_mut(&request.name) {
             if pending.request.store != request.store {
@@ -159,11 +157,7 @@ impl Admission {
     /// Requests that a new topology has granted; they are over.
     pub fn follow(&mut self, topology: &Topology) -> Vec<JoinRequest> {
         let is_in = |request: &JoinRequest| {
-            topology.member_named(&request.name).is_some_and(|member| {
-                member.store == request.store
-                    && (&member.listen, &member.admin, &member.peer)
-                        == (&request.listen, &request.admin, &request.peer)
-            })
+            topology.member_named(&request.name).is_some_and(|member| request.describes(member))
         };
         let granted: Vec<JoinRequest> =
             self.pending.values().map(|pending| pending.request.clone()).filter(is_in).collect();

@@ -33,7 +33,7 @@ pub use snapshot::{MemberSnapshot, Snapshot};
 
 use crate::base::trace::Kind;
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, Random, Reader, checksum};
-use crate::message::{ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, Word};
+use crate::message::{ControlMessage, Header, NEWS_COUNT_MAX, Word};
 use crate::ring::{Keyspace, Liveness, Member, PartitionState, Report, Topology, View};
 use admission::Admission;
 use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
@@ -394,14 +394,8 @@ impl Control {
     }
     fn ask_to_join(&mut self, now: Micros) {
         let Start::Join { seed } = &self.config.start else { return };
-        let request = JoinRequest {
-            name: self.config.name.clone(),
-            store: self.config.store,
-            listen: self.config.listen.clone(),
-            admin: self.config.admin.clone(),
-            peer: self.config.peer.clone(),
-        };
-        self.write_to(seed.clone(), ControlMessage::Join(request));
+        let message = ControlMessage::Join(self.request());
+        self.write_to(seed.clone(), message);
         self.join_at = Some(now + JOIN_AGAIN + Micros(self.random.below(JOIN_AGAIN.0 / 2)));
     }
     /// Makes a new view if anything in it has changed.

@@ -48,6 +48,8 @@ struct Node {
     /// Handed out by control, not yet durable.
     pending: VecDeque<(u64, u8, Bytes)>,
     paused: Option<Vec<Input>>,
+    /// Its client address changes with it.
+    moves: u32,
     /// Its disk refuses writes.
     is_full: bool,
     view: Option<Arc<View>>,
@@ -134,6 +136,7 @@ impl World {
             kept: Kept::default(),
             pending: VecDeque::new(),
             paused: None,
+            moves: 0,
             is_full: false,
             view: None,
             wake_at: None,
@@ -166,17 +169,8 @@ impl World {
             return;
         }
         node.life += 1;
-        let config = Config {
-            name: name.to_string(),
-            store: node.store,
-            listen: format!("{}/listen", address(index)),
-            admin: format!("{}/admin", address(index)),
-            peer: address(index),
-            start: node.start.clone(),
-            entropy: self.random.next_u64(),
-            sabotage: self.sabotage,
-            trace: true,
-        };
+        let config = self.config(index, name);
+        let node = &mut self.nodes[index];
         let control = Control::new(now, config, node.kept.clone());
         assert!(control.check().is_ok());
         node.control = Some(control);
@@ -185,6 +179,28 @@ impl World {
             let at = self.now + Micros(self.random.between(MS, 50 * MS));
             self.push(at, Event::Link { node: other, other: index, up: true });
         }
+    }
+    fn config(&self, index: usize, name: &str) -> Config {
+        let node = &self.nodes[index];
+        Config {
+            name: name.to_string(),
+            store: node.store,
+            listen: format!("{}/listen{}", address(index), node.moves),
+            admin: format!("{}/admin", address(index)),
+            peer: address(index),
+            start: node.start.clone(),
+            entropy: node.store ^ node.life,
+            sabotage: self.sabotage,
+            trace: true,
+        }
+    }
+    /// What a node has kept.
+    pub fn kept(&self, index: usize) -> Kept {
+        self.nodes[index].kept.clone()
+    }
+    /// A node as it would start with these slots.
+    pub fn revived(&self, index: usize, kept: Kept) -> Control {
+        Control::new(self.clock(), self.config(index, &format!("n{index}")), kept)
     }
     pub fn stop(&mut self, index: usize, how: Stop) {
         let node = &mut self.nodes[index];
@@ -224,6 +240,10 @@ impl World {
             self.feed(index, input);
         }
         self.feed(index, Input::Wake);
+    }
+    /// The next life of a node is reached elsewhere by clients.
+    pub fn relocate(&mut self, index: usize) {
+        self.nodes[index].moves += 1;
     }
     pub fn set_full(&mut self, index: usize, is_full: bool) {
         self.nodes[index].is_full = is_full;
