@@ -66,7 +66,6 @@ fn one_topology_for_each_epoch_whatever_happens() {
         let mut world = ordeal(seed, Sabotage::NONE);
         let took = world.run_while(8_000, |world| world.unsettled().is_some());
         let why = world.unsettled();
-        if took > 3000 {}
         assert!(world.violations.is_empty(), "seed {seed}: {}", world.violations[0]);
         assert!(why.is_none() && took < 6_000, "seed {seed}: {took} ms: {why:?}\n{}", world.picture());
     }
