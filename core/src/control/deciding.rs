@@ -131,12 +131,8 @@ impl Control {
             self.wish.look_at = None;
             self.look(now);
         }
-        if self.wish.propose_at.is_some_and(|at| at <= now) {
-            if self.proposer.is_busy() {
-                self.wish.propose_at = Some(now + LOOK);
-            } else {
-                self.propose(now);
-            }
+        if self.wish.propose_at.is_some_and(|at| at <= now) && !self.proposer.is_busy() {
+            self.propose(now);
         }
     }
     /// This node's own addresses are not those that the topology has: it asks for that to be changed, and others too, for
