@@ -28,6 +28,7 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
+use core::ops::Range;
 
 const TRAILER_BYTES: usize = 9;
 const CODEC_RAW: u8 = 0;
@@ -270,8 +271,9 @@ pub(super) struct TableCursor {
     index: Block,
     index_at: usize,
     data: Block,
-    /// `usize::MAX` is before the first record.
     data_at: usize,
+    /// Kind and value of the record whose key was read last.
+    current: (Kind, Range<usize>),
 }
 
 impl TableCursor {
@@ -297,7 +299,16 @@ impl TableCursor {
         let data = loader.block(table, data_handle(table, &index, index_at)?)?;
         let data_at = data.lower_bound(key);
         let table = table.clone();
-        let mut cursor = TableCursor { table, top, top_at, index, index_at, data, data_at };
+        let mut cursor = TableCursor {
+            table,
+            top,
+            top_at,
+            index,
+            index_at,
+            data,
+            data_at,
+            current: (Kind::Deleted, 0..0),
+        };
         if cursor.data_at == cursor.data.count() && !cursor.next_block(loader)? {
             return Ok(None);
         }
@@ -322,7 +333,16 @@ impl TableCursor {
         let data = loader.block(table, data_handle(table, &index, index_at)?)?;
         let data_at = data.count();
         let table = table.clone();
-        let mut cursor = TableCursor { table, top, top_at, index, index_at, data, data_at };
+        let mut cursor = TableCursor {
+            table,
+            top,
+            top_at,
+            index,
+            index_at,
+            data,
+            data_at,
+            current: (Kind::Deleted, 0..0),
+        };
         Ok(cursor.previous(loader)?.then_some(cursor))
     }
     /// Whether there was a next record.
@@ -374,19 +394,22 @@ impl TableCursor {
             self.data_at = self.data.count();
         }
     }
-    pub(super) fn read_key(&self, key: &mut Vec<u8>) {
+    /// Decodes the record that the cursor has come to: its key goes to `key`, the rest is kept.
+    pub(super) fn read_key(&mut self, key: &mut Vec<u8>) {
+        let entry = self.data.entry(self.data_at);
         key.clear();
         key.extend_from_slice(self.data.prefix());
-        key.extend_from_slice(self.data.entry(self.data_at).suffix);
+        key.extend_from_slice(entry.suffix);
+        self.current = (entry.kind, entry.value);
     }
     pub(super) fn kind(&self) -> Kind {
-        self.data.entry(self.data_at).kind
+        self.current.0
     }
     pub(super) fn value(&self) -> Bytes {
-        self.data.value(self.data.entry(self.data_at).value)
+        self.data.value(self.current.1.clone())
     }
     pub(super) fn value_slice(&self) -> &[u8] {
-        self.data.slice(self.data.entry(self.data_at).value)
+        self.data.slice(self.current.1.clone())
     }
 }
 
