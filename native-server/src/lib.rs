@@ -1,0 +1,8 @@
+//! Kvorum's native server: sockets, files and threads around the machines of `kvorum-core`.
+//!
+//! The core decides; this crate performs. [`reactor`] is the turn loop of the data path, [`resp`] and [`command`] are
+//! what clients speak, [`peer`] is what nodes speak, [`admin`] is HTTP for operators, [`engine`] drives one engine
+//! for embedded use.
+
+pub mod command;
+pub mod resp;
