@@ -6,3 +6,7 @@
 
 pub mod command;
 pub mod resp;
+pub mod clock;
+pub mod disk;
+pub mod peer;
+pub mod reactor;

@@ -69,6 +69,11 @@ fn winner<'a>(cell: &'a Option<Cell>, moment: Moment) -> Option<&'a Sibling> {
 }
 
 impl Answer {
+    /// Whether it answers something that may change a key.
+    #[inline]
+    pub fn is_of_write(&self) -> bool {
+        matches!(self, Answer::Ok | Answer::Existed | Answer::Written)
+    }
     /// Appends the answer.
     #[inline]
     pub fn encode(&self, reply: &Reply, moment: Moment, out: &mut Replies<'_>) {

@@ -14,8 +14,8 @@ mod session;
 mod table;
 mod task;
 
-pub use answer::{Answer, refuse};
-pub use node::{NodeFacts, NodeSettings};
+pub use answer::{Answer, Moment, refuse};
+pub use node::{NodeFacts, NodeLoad, NodeSettings};
 pub use plan::{Plan, plan};
 pub use session::{ClientInfo, ReplyMode, Session};
 pub use table::{Spec, Support, Verb, find, specs};
