@@ -27,3 +27,9 @@ pub fn checksum_seeded(bytes: &[u8], seed: u64) -> u64 {
 pub fn hash128(bytes: &[u8]) -> u128 {
     xxh3::xxh3_128(bytes)
 }
+
+/// xxh3-128 of `bytes` bound to `seed`.
+#[inline]
+pub fn hash128_seeded(bytes: &[u8], seed: u64) -> u128 {
+    xxh3::xxh3_128_with_seed(bytes, seed)
+}

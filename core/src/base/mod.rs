@@ -13,7 +13,7 @@ mod time;
 pub mod trace;
 
 pub use codec::{DecodeError, Reader, Writer, varint_len};
-pub use hash::{checksum, checksum_seeded, hash_key, hash128};
+pub use hash::{checksum, checksum_seeded, hash_key, hash128, hash128_seeded};
 pub use ids::{Epoch, KeyspaceId, MemberId, PartitionId, ShardIndex, Slot};
 pub use kept::{KEPT_SLOT_COUNT, Kept};
 pub use random::Random;

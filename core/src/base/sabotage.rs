@@ -108,3 +108,21 @@ impl Sabotage {
         }
     }
 }
+
+/// How often it was asked in this process: what an order must never depend on. Exists to be misused by
+/// [`Bug::ProcessDependentOrder`].
+#[cfg(feature = "sabotage")]
+pub fn process_count() -> u64 {
+    use core::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    u64::from(COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Nothing in a build that cannot break.
+#[cfg(not(feature = "sabotage"))]
+pub fn process_count() -> u64 {
+    0
+}
+
+/// Whether this build can break on purpose. Shipped artifacts assert that it cannot.
+pub const IS_BUILT_IN: bool = cfg!(feature = "sabotage");

@@ -2,194 +2,447 @@
 //!
 //! `control` knows no keys. It publishes an immutable [`View`]; shards know the cluster only through the latest one.
 //! What it must not forget leaves through [`Output::Persist`] and comes back in [`Kept`].
+//!
+//! ```text
+//!            reports ─▶ reports ─┐                         ┌─▶ View
+//!   joins ─▶ admission ──────────┼─▶ evolution ─▶ register ┤
+//!   probes ─▶ prober ─▶ ledger ──┘                         └─▶ fetched by all others
+//! ```
+//!
+//! [`Control`] only routes: each part decides about one thing and knows nothing of the others.
 
-use crate::base::{Epoch, Kept, MemberId, Micros, Now, Sabotage};
-use crate::message::ControlMessage;
-use crate::ring::{Durability, Report, View};
-use crate::version::Resolve;
-use alloc::{string::String, sync::Arc, vec::Vec};
+mod admission;
+mod config;
+mod deciding;
+mod evolution;
+mod fetcher;
+mod hearing;
+mod io;
+mod keeper;
+mod ledger;
+mod outbox;
+mod prober;
+mod register;
+mod reports;
+mod snapshot;
+
+pub use config::{Birth, Config, Start};
+pub use io::{Destination, Input, Notice, Output};
+pub use ledger::Suspected;
+pub use snapshot::{MemberSnapshot, Snapshot};
+
+use crate::base::trace::Kind;
+use crate::base::{Epoch, Kept, MemberId, Micros, Now, Random, Reader, checksum};
+use crate::message::{ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, Word};
+use crate::ring::{Keyspace, Liveness, Member, PartitionState, Report, Topology, View};
+use admission::Admission;
+use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
 use bytes::Bytes;
+use fetcher::Fetcher;
+use keeper::{Keeper, SLOT_ACCEPTOR, SLOT_INCARNATION, SLOT_TOPOLOGY};
+use ledger::Ledger;
+use outbox::Outbox;
+use prober::Prober;
+use register::{Acceptor, Proposer};
+use reports::Reports;
 
-/// How a node begins when its data dir belongs to no cluster yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// It is the first of a new cluster.
-    Bootstrap(Birth),
-    /// It asks the node at this peer address to let it in, again and again.
-    Join {
-        /// host:port of a member.
-        seed: String,
-    },
-}
-
-/// What is fixed when a cluster is born.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Birth {
-    /// A random number that names the cluster.
-    pub lineage: u64,
-    /// Q.
-    pub partitions: u16,
-    /// Replicas of each key.
-    pub n: u8,
-    /// Answers that a read waits for.
-    pub r: u8,
-    /// Acknowledgements that a write waits for.
-    pub w: u8,
-    /// What happens to concurrent values.
-    pub resolve: Resolve,
-    /// When a replica acknowledges.
-    pub durability: Durability,
-}
-
-/// Who this node is, and how it begins.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its name, unique in the cluster.
-    pub name: String,
-    /// The random number of its data dir.
-    pub store: u64,
-    /// Where clients reach it: host:port.
-    pub listen: String,
-    /// Where its admin HTTP answers.
-    pub admin: String,
-    /// Where peers reach it.
-    pub peer: String,
-    /// Used only when nothing was restored.
-    pub start: Start,
-    /// A random number of the host, another one at every start.
-    pub entropy: u64,
-    /// Which bug is built in.
-    pub sabotage: Sabotage,
-    /// Whether anybody listens to events.
-    pub trace: bool,
-}
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// A message came. `from` is `None` when the sender is no member as far as this node knows.
-    Message {
-        /// Who sent it.
-        from: Option<MemberId>,
-        /// What it says.
-        message: ControlMessage,
-    },
-    /// A shard of this node says something about a partition.
-    Report(Report),
-    /// What was to be kept under this ticket is durable.
-    Persisted(u64),
-    /// The connection to a member works, or broke or was refused.
-    Link {
-        /// Whose.
-        member: MemberId,
-        /// Whether it works.
-        up: bool,
-    },
-    /// A message named a newer epoch than this node knows.
-    SawEpoch {
-        /// Who sent it.
-        from: MemberId,
-        /// Which epoch.
-        epoch: Epoch,
-    },
-    /// Time passed.
-    Wake,
-}
-
-/// Whom a message is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A member.
-    Member(MemberId),
-    /// Whoever answers at this peer address: a seed, or a node that is not yet a member.
-    Address(String),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone)]
-pub enum Output {
-    /// From now on shards and drivers see the cluster like this.
-    View(Arc<View>),
-    /// Send this; it may get lost.
-    Send {
-        /// To whom.
-        to: Destination,
-        /// What.
-        message: ControlMessage,
-    },
-    /// Keep these bytes under `slot`, in place of what was there, and say [`Input::Persisted`] when they are durable.
-    Persist {
-        /// Comes back.
-        ticket: u64,
-        /// Below [`crate::base::KEPT_SLOT_COUNT`].
-        slot: u8,
-        /// What to keep.
-        bytes: Bytes,
-    },
-    /// Something that an operator wants to read in the log.
-    Notice(Notice),
-}
-
-/// What an operator wants to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Notice {
-    /// This node is a member now.
-    Joined(MemberId),
-    /// The seed refuses for good: the reason says what to do. The node cannot go on.
-    Refused(String),
-    /// A member went Down, by the word of these.
-    WentDown(MemberId, Vec<MemberId>),
-    /// A member answers again.
-    CameUp(MemberId),
-    /// A topology of this epoch is in force here.
-    Adopted(Epoch),
-    /// This node's data dir is not the one that the cluster knows under its name: it will be refilled.
-    StoreLost,
-}
-
-/// A picture for status pages and the visualizer.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Snapshot {
-    /// Latest epoch in force.
-    pub epoch: Epoch,
-}
+/// Between two requests to join.
+const JOIN_AGAIN: Micros = Micros::from_millis(250);
+/// A wake-up that comes so much later than it was wanted means that this node stood still.
+const STALL: Micros = Micros::from_millis(250);
 
 /// The control plane of one node.
 #[derive(Debug, Clone)]
-pub struct Control {}
+pub struct Control {
+    config: Config,
+    out: Outbox,
+    keeper: Keeper,
+    incarnation: u64,
+    /// The topology in force here, once there is one.
+    current: Option<Current>,
+    /// A newer one on its way to the disk: in force when that is done.
+    learned: Option<Learned>,
+    ledger: Ledger,
+    prober: Prober,
+    /// Members whose link is broken, and since when.
+    broken: BTreeMap<MemberId, Micros>,
+    acceptor: Acceptor,
+    proposer: Proposer,
+    admission: Admission,
+    reports: Reports,
+    fetcher: Fetcher,
+    random: Random,
+    /// When a node that is no member asks again.
+    join_at: Option<Micros>,
+    /// Since when there is something to decide.
+    wish: deciding::Wish,
+    view: Option<Arc<View>>,
+    /// The latest time seen.
+    now: Micros,
+    /// When this node wanted to be woken.
+    due: Option<Micros>,
+    refused: Option<String>,
+}
+
+/// A topology in force.
+#[derive(Debug, Clone)]
+struct Current {
+    topology: Arc<Topology>,
+    bytes: Bytes,
+    hash: u64,
+    me: MemberId,
+}
+
+/// A topology that becomes durable.
+#[derive(Debug, Clone)]
+struct Learned {
+    topology: Arc<Topology>,
+    bytes: Bytes,
+    me: MemberId,
+    /// Its version in the keeper.
+    version: u64,
+}
 
 impl Control {
     /// Begins, or goes on from what was persisted.
-    pub fn new(_now: Now, _config: Config, _kept: Kept) -> Control {
-        unimplemented!()
+    pub fn new(now: Now, config: Config, kept: Kept) -> Control {
+        let mut random = Random::named(config.entropy, "control");
+        let prober = Prober::new(now.mono, random.fork("prober"));
+        let proposer = Proposer::new(random.fork("proposer"), config.sabotage);
+        let mut control = Control {
+            out: Outbox::new(config.trace),
+            keeper: Keeper::new(),
+            incarnation: 0,
+            current: None,
+            learned: None,
+            ledger: Ledger::new(config.sabotage),
+            prober,
+            broken: BTreeMap::new(),
+            acceptor: Acceptor::new(config.sabotage),
+            proposer,
+            admission: Admission::new(random.fork("admission")),
+            reports: Reports::default(),
+            fetcher: Fetcher::default(),
+            random,
+            join_at: None,
+            wish: deciding::Wish::default(),
+            view: None,
+            now: now.mono,
+            due: None,
+            refused: None,
+            config,
+        };
+        match control.restore(&kept) {
+            Ok(()) => control.begin(now.mono),
+            Err(reason) => control.refuse(reason),
+        }
+        control.settle(now.mono);
+        control
+    }
+    /// Takes up what an earlier life kept.
+    fn restore(&mut self, kept: &Kept) -> Result<(), String> {
+        let slot = |slot: u8| kept[usize::from(slot)].as_deref();
+        let damaged = |what: &str, error| format!("the {what} kept in this data dir cannot be read: {error}");
+        if let Some(bytes) = slot(SLOT_INCARNATION) {
+            let mut r = Reader::new(bytes);
+            self.incarnation = r.u64().map_err(|error| damaged("incarnation", error))?;
+        }
+        if let Some(bytes) = slot(SLOT_ACCEPTOR) {
+            let restored = Acceptor::restore(self.config.sabotage, bytes);
+            self.acceptor = restored.map_err(|error| damaged("vote", error))?;
+            self.proposer.on_round(self.acceptor.promised().round);
+        }
+        if let Some(bytes) = slot(SLOT_TOPOLOGY) {
+            let mut r = Reader::new(bytes);
+            let topology = Topology::decode(&mut r).map_err(|error| damaged("topology", error))?;
+            let me = self.number_in(&topology)?;
+            let bytes = Bytes::copy_from_slice(bytes);
+            self.adopt(self.now, Learned { topology: Arc::new(topology), bytes, me, version: 0 });
+        }
+        Ok(())
+    }
+    fn begin(&mut self, now: Micros) {
+        self.set_incarnation(self.incarnation.saturating_add(1));
+        if self.current.is_some() {
+            return;
+        }
+        match &self.config.start {
+            Start::Join { .. } => self.join_at = Some(now),
+            Start::Bootstrap(birth) => {
+                let topology = self.born(*birth);
+                match topology.check() {
+                    Ok(()) => self.learn(topology),
+                    Err(error) => self.refuse(format!("a cluster cannot be born like this: {error}")),
+                }
+            }
+        }
+    }
+    /// The first topology of a new cluster.
+    fn born(&self, birth: Birth) -> Topology {
+        let me = MemberId(0);
+        let member = Member {
+            id: me,
+            name: self.config.name.clone(),
+            store: self.config.store,
+            listen: self.config.listen.clone(),
+            admin: self.config.admin.clone(),
+            peer: self.config.peer.clone(),
+            refilling: false,
+        };
+        let partition = PartitionState { owners: vec![me], since: Epoch(1), ..PartitionState::default() };
+        let keyspace = Keyspace {
+            id: Default::default(),
+            n: birth.n,
+            r: birth.r,
+            w: birth.w,
+            resolve: birth.resolve,
+            durability: birth.durability,
+        };
+        Topology {
+            lineage: birth.lineage,
+            epoch: Epoch(1),
+            next_member: 1,
+            members: vec![member],
+            partitions: vec![partition; usize::from(birth.partitions)],
+            keyspaces: vec![keyspace],
+        }
     }
     /// Takes what happened.
-    pub fn handle(&mut self, _now: Now, _input: Input) {
-        unimplemented!()
+    pub fn handle(&mut self, now: Now, input: Input) {
+        let now = now.mono.max(self.now);
+        self.now = now;
+        if self.refused.is_some() {
+            return;
+        }
+        if self.due.is_some_and(|due| now.since(due) > STALL) {
+            self.prober.on_stall(now);
+        }
+        match input {
+            Input::Message { from, message } => self.on_message(now, from, message),
+            Input::Report(report) => self.on_report(now, report),
+            Input::Persisted(ticket) => self.on_persisted(now, ticket),
+            Input::Link { member, up } => self.on_link(now, member, up),
+            Input::SawEpoch { from, epoch } => self.fetcher.want(epoch, from),
+            Input::Wake => {}
+        }
+        self.tick(now);
+        self.settle(now);
     }
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        unimplemented!()
+        self.out.outputs.pop_front()
     }
     /// When to say [`Input::Wake`] if nothing else happens.
     pub fn wake_at(&self) -> Option<Micros> {
-        unimplemented!()
-    }
-    /// A picture of it.
-    pub fn snapshot(&self) -> Snapshot {
-        unimplemented!()
+        self.due
     }
     /// The latest view published; `None` before the node is a member.
     pub fn view(&self) -> Option<&Arc<View>> {
-        unimplemented!()
+        self.view.as_ref()
     }
     /// Takes the events since the last call.
     pub fn take_trace(&mut self) -> Vec<u32> {
-        unimplemented!()
+        self.out.trace.take()
+    }
+    /// Starts or stops recording events.
+    pub fn set_trace(&mut self, on: bool) {
+        self.out.trace.set_on(on);
     }
     /// Whether the invariants hold.
     pub fn check(&self) -> Result<(), &'static str> {
-        unimplemented!()
+        let Some(current) = &self.current else { return Ok(()) };
+        current.topology.check().map_err(|broken| broken.0)?;
+        if current.topology.member(current.me).is_none_or(|member| member.store != self.config.store) {
+            return Err("a member of its own topology");
+        }
+        if self.ledger.members().any(|id| id == current.me || current.topology.member(id).is_none()) {
+            return Err("a ledger about the other members");
+        }
+        if self.learned.as_ref().is_some_and(|learned| learned.topology.epoch <= current.topology.epoch) {
+            return Err("what is learned is newer than what is in force");
+        }
+        Ok(())
+    }
+
+    fn on_message(&mut self, now: Micros, from: Option<MemberId>, message: ControlMessage) {
+        match message {
+            ControlMessage::Said { header, word } => {
+                let is_impostor = from.is_some_and(|from| from != header.member);
+                if !is_impostor && self.hear(now, &header) {
+                    self.on_word(now, header.member, word);
+                }
+            }
+            ControlMessage::Join(request) => self.on_join(now, request, true),
+            ControlMessage::Welcome { bytes } => self.on_topology(&bytes),
+            ControlMessage::Refused { store, reason } => {
+                // An answer to an earlier life under this name is not for this one.
+                if self.current.is_none() && store == self.config.store && self.join_at.is_some() {
+                    self.refuse(reason);
+                }
+            }
+            ControlMessage::Who { nonce, reply_to } => {
+                let (name, store) = (self.config.name.clone(), self.config.store);
+                self.write_to(reply_to, ControlMessage::Here { nonce, name, store });
+            }
+            ControlMessage::Here { nonce, store, .. } => self.on_here(nonce, store),
+        }
+    }
+    fn on_word(&mut self, now: Micros, from: MemberId, word: Word) {
+        match word {
+            Word::Gossip => {}
+            Word::Probe { nonce, incarnation, suspected } => {
+                self.refute(incarnation, suspected);
+                self.out.say(from, Word::Ack { nonce });
+            }
+            Word::Ack { nonce } => self.on_ack(now, from, nonce),
+            Word::ProbeFor { nonce, target } => self.on_probe_for(now, (from, nonce), target),
+            Word::ProbedFor { nonce, target, alive } => {
+                self.prober.on_probed_for(from, nonce, target, alive);
+            }
+            Word::Fetch { have } => self.on_fetch(from, have),
+            Word::Topology { bytes } => self.on_topology(&bytes),
+            Word::Prepare { epoch, ballot } => self.on_prepare(now, from, epoch, ballot),
+            Word::Promise { epoch, ballot, accepted } => {
+                let step = self.proposer.on_promise(from, (epoch, ballot), accepted);
+                self.on_step(now, step);
+            }
+            Word::Accept { epoch, ballot, bytes } => self.on_accept(now, from, epoch, (ballot, bytes)),
+            Word::Accepted { epoch, ballot } => {
+                let step = self.proposer.on_accepted(from, (epoch, ballot));
+                self.on_step(now, step);
+            }
+            Word::Reject { epoch, ballot, promised } => {
+                self.proposer.on_reject(now, (epoch, ballot), promised);
+            }
+            Word::Reports(reports) => self.on_reports(now, from, &reports),
+            Word::Joining(request) => self.on_join(now, request, false),
+        }
+    }
+    fn on_report(&mut self, now: Micros, report: Report) {
+        if let Some(current) = &self.current {
+            self.reports.on_own(now, report, current.me, &current.topology);
+        }
+    }
+    fn on_persisted(&mut self, now: Micros, ticket: u64) {
+        self.keeper.on_persisted(ticket);
+        self.acceptor.release(&self.keeper, &mut self.out);
+        let durable = self.keeper.durable(SLOT_TOPOLOGY);
+        if let Some(learned) = self.learned.take_if(|learned| learned.version <= durable) {
+            self.adopt(now, learned);
+            self.announce();
+        }
+    }
+    /// Whatever is due.
+    fn tick(&mut self, now: Micros) {
+        if self.join_at.is_some_and(|at| at <= now) {
+            self.ask_to_join(now);
+        }
+        if self.current.is_some() {
+            self.watch(now);
+            self.fetch(now);
+            self.tell_reports(now);
+            self.proposer.tick(now, &mut self.out);
+            self.consider(now);
+        }
+    }
+    /// Turns what the parts want into outputs, views first: who is new must be known before words to it are sent.
+    fn settle(&mut self, now: Micros) {
+        self.publish(now);
+        loop {
+            let words = core::mem::take(&mut self.out.words);
+            if words.is_empty() {
+                break;
+            }
+            for (to, word) in words {
+                self.send(now, to, word);
+            }
+        }
+        while let Some(wanted) = self.keeper.poll(now) {
+            let keeper::Wanted { ticket, slot, bytes } = wanted;
+            self.out.outputs.push_back(Output::Persist { ticket, slot, bytes });
+        }
+        self.due = self.next_due();
+    }
+    fn send(&mut self, now: Micros, to: MemberId, word: Word) {
+        let Some(current) = &self.current else { return };
+        if to == current.me {
+            return self.on_word(now, to, word);
+        }
+        let header = Header {
+            lineage: current.topology.lineage,
+            member: current.me,
+            store: self.config.store,
+            incarnation: self.incarnation,
+            epoch: current.topology.epoch,
+            hash: current.hash,
+            news: self.ledger.news(NEWS_COUNT_MAX),
+            suspicions: self.ledger.suspicions(now, to),
+        };
+        let message = ControlMessage::Said { header, word };
+        self.out.outputs.push_back(Output::Send { to: Destination::Member(to), message });
+    }
+    fn write_to(&mut self, address: String, message: ControlMessage) {
+        self.out.outputs.push_back(Output::Send { to: Destination::Address(address), message });
+    }
+    fn ask_to_join(&mut self, now: Micros) {
+        let Start::Join { seed } = &self.config.start else { return };
+        let request = JoinRequest {
+            name: self.config.name.clone(),
+            store: self.config.store,
+            listen: self.config.listen.clone(),
+            admin: self.config.admin.clone(),
+            peer: self.config.peer.clone(),
+        };
+        self.write_to(seed.clone(), ControlMessage::Join(request));
+        self.join_at = Some(now + JOIN_AGAIN + Micros(self.random.below(JOIN_AGAIN.0 / 2)));
+    }
+    /// Makes a new view if anything in it has changed.
+    fn publish(&mut self, now: Micros) {
+        let Some(current) = &self.current else { return };
+        let liveness: Vec<(MemberId, Liveness)> = self
+            .ledger
+            .members()
+            .map(|id| (id, self.ledger.liveness_of(now, id)))
+            .filter(|(_, liveness)| *liveness != Liveness::Up)
+            .collect();
+        let unreachable: Vec<MemberId> = self.broken.keys().copied().collect();
+        let is_same = self.view.as_ref().is_some_and(|view| {
+            Arc::ptr_eq(&view.topology, &current.topology)
+                && view.liveness == liveness
+                && view.unreachable == unreachable
+        });
+        if !is_same {
+            let topology = current.topology.clone();
+            let view = Arc::new(View { topology, me: current.me, liveness, unreachable });
+            self.view = Some(view.clone());
+            self.out.outputs.push_back(Output::View(view));
+        }
+    }
+    fn refuse(&mut self, reason: String) {
+        self.refused = Some(reason.clone());
+        self.join_at = None;
+        self.out.notice(Notice::Refused(reason));
+    }
+    fn next_due(&self) -> Option<Micros> {
+        if self.refused.is_some() {
+            return None;
+        }
+        let mut due: Vec<Micros> = [self.join_at, self.keeper.wake_at()].into_iter().flatten().collect();
+        if let Some(current) = &self.current {
+            due.push(self.prober.wake_at());
+            due.extend(self.ledger.wake_at());
+            due.extend(self.fetcher.wake_at(current.topology.epoch));
+            due.extend(self.reports.wake_at());
+            due.extend(self.proposer.wake_at());
+            due.extend(self.wish.wake_at());
+        }
+        due.into_iter().min()
+    }
+    /// The hash by which a topology is known.
+    fn hash_of(bytes: &[u8]) -> u64 {
+        checksum(bytes)
+    }
+    fn event(&mut self, now: Micros, kind: Kind, payload: &[u32]) {
+        self.out.event(now, kind, payload);
     }
 }

@@ -1,252 +1,709 @@
-use super::{Reply, Request, RequestId};
-use crate::base::{Epoch, Kept, MemberId, Micros, Now, PartitionId, Sabotage, ShardIndex};
-use crate::lsm;
-use crate::message::DataMessage;
-use crate::ring::{Report, View};
+use super::actors::Actors;
+use super::compare::Compare;
+use super::forward::ForwardOp;
+use super::get::GetOp;
+use super::handoff::{DeliveryOp, Handoff};
+use super::io::{Config, Counters, Input, Output, Snapshot, Work, WorkDone};
+use super::key;
+use super::page::{PageRange, ScanFor};
+use super::peers::Peers;
+use super::put::PutOp;
+use super::scan::{CountOp, ScanOp};
+use super::store::{Held, Store};
+use super::timers::{Timer, Timers};
+use super::transfer::{PullOp, Transfer};
+use super::waits::{Until, Waiter, Waits};
+use super::{Op, Refusal, Reply, Request, RequestId};
+use crate::base::trace::{Kind, Trace, split};
+use crate::base::{Epoch, Kept, KeyspaceId, MemberId, Micros, Now, PartitionId, Random, hash_key};
+use crate::lsm::{self, Lookup};
+use crate::message::{DataMessage, PAGE_COUNT_MAX, RefusedWhy, WriteAnswer};
+use crate::ring::{Durability, Keyspace, PartitionState, View, partition_of_key};
 use crate::storage::Storage;
-use alloc::{sync::Arc, vec::Vec};
+use crate::version::{Cell, Stamp};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// Who this shard is, and its limits.
+/// Names an operation of this shard, in its messages and their answers. Another range at each start, so that an answer
+/// to an earlier life meets nobody.
+pub(super) type OpId = u64;
+
+/// Most operations in flight. Beyond it clients are told to try again.
+const OP_COUNT_MAX: usize = 100_000;
+/// Most accesses that wait for one disk read or another.
+const WAITING_MAX: usize = 100_000;
+/// How often the log is synced under `interval`.
+const SYNC_EVERY: Micros = Micros::from_millis(1_000);
+/// How often trees are compared, with one peer after the other.
+const COMPARE_EVERY: Micros = Micros::from_millis(500);
+/// How often hints and transfers are looked after.
+const TEND_EVERY: Micros = Micros::from_millis(100);
+
+/// An operation that waits for peers.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Which of the node's shards.
-    pub shard: ShardIndex,
-    /// How many the node has; fixed when its data dir is made.
-    pub shard_count: u8,
-    /// A random number of the host, another one at every start: where generations begin to count.
-    pub entropy: u64,
-    /// Longest key taken, in bytes.
-    pub key_bytes_max: u32,
-    /// Longest value taken, in bytes.
-    pub value_bytes_max: u32,
-    /// Most bytes of hints kept for others.
-    pub hint_bytes_max: u64,
-    /// The engine's settings.
-    pub engine: lsm::Options,
-    /// Which bug is built in.
-    pub sabotage: Sabotage,
-    /// Whether anybody listens to events.
-    pub trace: bool,
+pub(super) enum Running {
+    Put(PutOp),
+    Get(GetOp),
+    Forward(ForwardOp),
+    Scan(ScanOp),
+    Count(CountOp),
+    Delivery(DeliveryOp),
+    Pull(PullOp),
 }
 
-/// What happened.
+/// What is done with a cell once it is at hand. Whatever waits for one key is done in order, each seeing what the one
+/// before it wrote.
 #[derive(Debug, Clone)]
-pub enum Input {
-    /// A client asks. Every request is answered by exactly one [`Output::Reply`], by its deadline.
-    Request {
-        /// Names it.
-        id: RequestId,
-        /// What it asks.
-        request: Request,
-    },
-    /// A peer's shard says something about a partition.
-    Message {
-        /// Who.
-        from: MemberId,
-        /// About what.
-        partition: PartitionId,
-        /// What.
-        message: DataMessage,
-    },
-    /// The cluster looks like this from now on.
-    View(Arc<View>),
-    /// A log write ended.
-    Log(lsm::LogDone),
-    /// A log sync ended.
-    LogSync(lsm::LogSyncDone),
-    /// Work ended.
-    Work {
-        /// Of which output.
-        id: u64,
-        /// How.
-        done: WorkDone,
-    },
-    /// Control of this node wants this kept (shard 0 only).
-    Persist {
-        /// Comes back.
-        ticket: u64,
-        /// Which of control's slots.
-        slot: u8,
-        /// What.
-        bytes: Bytes,
-    },
-    /// Time passed.
-    Wake,
+pub(super) enum Then {
+    /// Tell a peer.
+    AnswerRead { to: MemberId, partition: PartitionId, op: OpId, epoch: Epoch },
+    /// This node's own answer to a get that it coordinates.
+    OwnRead { op: OpId },
+    /// Merge what came.
+    Merge { cell: Bytes, ack: Ack },
+    /// Give a put its dot.
+    GiveDot { op: OpId },
+    /// Merge a hint, or note that its target missed something.
+    KeepHint { cell: Bytes, ack: Ack },
+    /// The hint was delivered: drop it if it is still what was sent.
+    DropHint { sent: u64 },
+    /// Send what is held to the target of a note.
+    DeliverNote { hint_key: Bytes, target: MemberId },
+    /// Send what is held to a peer that asked for it or lacks it.
+    SendRepair { to: MemberId, partition: PartitionId },
 }
 
-/// What is to be done. A driver hands in all inputs of a turn, then drains: a log write appears when nothing else
-/// waits, so that one covers the whole turn.
+/// Who is told that a cell is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ack {
+    /// A peer that wrote under this epoch (`None` for repair, which is welcome under any).
+    Peer { to: MemberId, op: OpId, epoch: Option<Epoch> },
+    /// An operation of this shard.
+    Own { op: OpId },
+    /// The transfer of the cell's partition, which must not miss any.
+    Transfer,
+    /// Nobody.
+    None,
+}
+
+/// Accesses to one key that wait for the disk.
 #[derive(Debug, Clone)]
-pub enum Output {
-    /// Answer a client.
-    Reply {
-        /// Which request.
-        id: RequestId,
-        /// What.
-        reply: Reply,
-    },
-    /// Send this; it may get lost.
-    Send {
-        /// To whom.
-        to: MemberId,
-        /// About what.
-        partition: PartitionId,
-        /// What.
-        message: DataMessage,
-    },
-    /// Run this and hand the end back as [`Input::Log`]. `is_synced` says on which thread it belongs.
-    Log {
-        /// The write.
-        write: lsm::LogWrite,
-        /// Whether it waits for the disk.
-        is_synced: bool,
-    },
-    /// Run this beside later log writes and hand the end back as [`Input::LogSync`].
-    LogSync(lsm::LogSync),
-    /// Run this, at once or elsewhere, and hand the end back as [`Input::Work`].
-    Work {
-        /// Comes back.
-        id: u64,
-        /// What to run.
-        work: Work,
-    },
-    /// For this node's control.
-    Report(Report),
-    /// For this node's control: what it wanted kept is durable.
-    Persisted(u64),
-    /// For this node's control: a message named a newer epoch.
-    SawEpoch {
-        /// Who sent it.
-        from: MemberId,
-        /// Which.
-        epoch: Epoch,
-    },
+struct Waiting {
+    accesses: VecDeque<Then>,
 }
 
-/// Work on the disk.
+/// The data plane of some of a node's partitions: routes what comes to the operation or store it is for.
 #[derive(Debug, Clone)]
-pub enum Work {
-    /// A point read: short, a client waits.
-    Read(lsm::TableRead),
-    /// A range read: a page.
-    Scan(lsm::Scan),
-    /// A flush or compaction: long, in steps.
-    Job(lsm::Job),
+pub struct Shard {
+    pub(super) config: Config,
+    pub(super) now: Now,
+    pub(super) view: Option<Arc<View>>,
+    pub(super) store: Store,
+    pub(super) actors: Option<Actors>,
+    pub(super) peers: Peers,
+    pub(super) waits: Waits,
+    pub(super) timers: Timers,
+    pub(super) counters: Counters,
+    pub(super) trace: Trace,
+    pub(super) random: Random,
+    pub(super) compare: Compare,
+    pub(super) handoff: Handoff,
+    pub(super) transfer: Transfer,
+    pub(super) ops: BTreeMap<OpId, Running>,
+    next_op: OpId,
+    /// By engine key.
+    waiting: BTreeMap<Bytes, Waiting>,
+    waiting_count: usize,
+    /// Point reads that are out, by work id.
+    reads: BTreeMap<u64, Bytes>,
+    /// Range reads that are out, by work id.
+    scans: BTreeMap<u64, (PageRange, ScanFor)>,
+    next_work: u64,
+    out: VecDeque<Output>,
+    /// Messages of this shard to itself.
+    loopback: VecDeque<(PartitionId, DataMessage)>,
+    /// The log is to be synced whether somebody waits or not.
+    sync_due: bool,
 }
-
-/// How work ended.
-#[derive(Debug, Clone)]
-pub enum WorkDone {
-    /// Of [`Work::Read`].
-    Read(Result<Option<Bytes>, lsm::Error>),
-    /// Of [`Work::Scan`].
-    Scan(Result<lsm::ScanPage, lsm::Error>),
-    /// Of [`Work::Job`].
-    Job(lsm::JobDone),
-}
-
-impl Work {
-    /// Runs to the end; a driver that wants a job in slices steps it itself.
-    pub fn run<S: Storage>(self, storage: &mut S, cache: &mut lsm::BlockCache) -> WorkDone {
-        match self {
-            Work::Read(read) => WorkDone::Read(read.run(storage, cache)),
-            Work::Scan(scan) => WorkDone::Scan(scan.run(storage, cache)),
-            Work::Job(mut job) => loop {
-                if let Some(done) = job.step(storage, cache, u64::MAX) {
-                    return WorkDone::Job(done);
-                }
-            },
-        }
-    }
-}
-
-/// Counts since the start, for metrics. All only grow, but for the gauges.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[allow(missing_docs)] // The names are those of the metrics; `docs/metrics.md` describes them.
-pub struct Counters {
-    pub gets: u64,
-    pub puts: u64,
-    pub refused: u64,
-    pub in_doubt: u64,
-    pub restamped: u64,
-    pub hedged_reads: u64,
-    pub read_repairs: u64,
-    pub hints_stored: u64,
-    pub hints_delivered: u64,
-    /// Gauge.
-    pub hints_pending: u64,
-    /// Gauge.
-    pub hint_bytes: u64,
-    pub tree_differences: u64,
-    pub transferred_cells: u64,
-    pub lww_discarded: u64,
-    pub dot_collisions: u64,
-    pub amnesia: u64,
-    /// Gauge: tombstones held, which nothing collects yet.
-    pub tombstones: u64,
-    /// Gauge: about how many live keys.
-    pub keys: u64,
-}
-
-/// A picture for status pages and the visualizer.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Snapshot {
-    /// Which shard.
-    pub shard: ShardIndex,
-    /// Counts.
-    pub counters: Counters,
-    /// The engine.
-    pub engine: lsm::Stats,
-    /// The root of each partition's tree that this node holds.
-    pub roots: Vec<(PartitionId, u128)>,
-}
-
-/// The data plane of some of a node's partitions.
-#[derive(Debug, Clone)]
-pub struct Shard {}
 
 impl Shard {
     /// Opens what is in `storage`. Performs IO itself, before the machine lives; also returns what control had
     /// persisted (empty but for shard 0).
     pub fn open<S: Storage>(
-        _now: Now,
-        _config: Config,
-        _storage: &mut S,
-        _cache: &mut lsm::BlockCache,
+        now: Now,
+        config: Config,
+        storage: &mut S,
+        cache: &mut lsm::BlockCache,
     ) -> Result<(Shard, Kept, lsm::Recovery), lsm::Error> {
-        unimplemented!()
+        let (store, kept, recovery) = Store::open(storage, cache, config.engine.clone())?;
+        let mut random = Random::named(config.entropy, "shard");
+        let mut timers = Timers::default();
+        timers.set(now.mono + SYNC_EVERY, Timer::SyncLog);
+        timers.set(now.mono + Micros(random.below(COMPARE_EVERY.0)), Timer::Compare);
+        timers.set(now.mono + TEND_EVERY, Timer::Tend);
+        let shard = Shard {
+            trace: Trace::new(0, config.trace),
+            // Room for 2^40 operations a life; 0 is nobody's.
+            next_op: random.next_u64() << 40 | 1,
+            config,
+            now,
+            view: None,
+            store,
+            actors: None,
+            peers: Peers::default(),
+            waits: Waits::default(),
+            timers,
+            counters: Counters::default(),
+            random,
+            compare: Compare::default(),
+            handoff: Handoff::default(),
+            transfer: Transfer::default(),
+            ops: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            waiting_count: 0,
+            reads: BTreeMap::new(),
+            scans: BTreeMap::new(),
+            next_work: 1,
+            out: VecDeque::new(),
+            loopback: VecDeque::new(),
+            sync_due: false,
+        };
+        Ok((shard, kept, recovery))
     }
     /// Takes what happened.
-    pub fn handle(&mut self, _now: Now, _input: Input) {
-        unimplemented!()
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Request { id, request } => self.on_request(id, request),
+            Input::Message { from, partition, message } => self.on_message(from, partition, message),
+            Input::View(view) => self.on_view(view),
+            Input::Log(done) => {
+                self.store.db_mut().on_log(done);
+                self.on_durable();
+            }
+            Input::LogSync(done) => {
+                self.store.db_mut().on_log_sync(done);
+                self.on_durable();
+            }
+            Input::Work { id, done } => self.on_work(id, done),
+            Input::Persist { ticket, slot, bytes } => match self.store.keep(slot, &bytes) {
+                Ok(_) => self.wait(Until::Synced, Waiter::Kept(ticket)),
+                Err(_) => self.counters.refused += 1, // Control asks again or stands still: nothing was promised.
+            },
+            Input::Wake => {}
+        }
+        self.run_timers();
+        self.run_loopback();
     }
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        unimplemented!()
+        if let Some(output) = self.out.pop_front() {
+            return Some(output);
+        }
+        // Nothing else waits: what this turn wrote leaves as one append.
+        let is_synced = self.waits.wants_sync() || self.sync_due;
+        let always = self.durability() == Durability::Always;
+        if let Some(write) = self.store.db_mut().log_write(is_synced && always) {
+            return Some(Output::Log { write, is_synced: is_synced && always });
+        }
+        if is_synced && let Some(sync) = self.store.db_mut().log_sync() {
+            self.sync_due = false;
+            return Some(Output::LogSync(sync));
+        }
+        let job = self.store.db_mut().job()?;
+        let id = self.work_id();
+        Some(Output::Work { id, work: Work::Job(job) })
     }
     /// When to say [`Input::Wake`] if nothing else happens.
     pub fn wake_at(&self) -> Option<Micros> {
-        unimplemented!()
+        self.timers.next_at()
     }
     /// A picture of it.
     pub fn snapshot(&self) -> Snapshot {
-        unimplemented!()
+        let owned = |partition: &PartitionId| self.view.as_ref().is_some_and(|view| view.owns(*partition));
+        let mut roots = Vec::new();
+        if let Some(view) = &self.view {
+            for number in 0..view.topology.partition_count() {
+                let partition = PartitionId(number);
+                if self.serves(partition) && owned(&partition) {
+                    roots.push((partition, self.store.tree(partition).map_or(0, |tree| tree.root())));
+                }
+            }
+        }
+        Snapshot { shard: self.config.shard, counters: self.gauged(), engine: self.store.db().stats(), roots }
     }
-    /// Counts alone: cheap.
-    pub fn counters(&self) -> &Counters {
-        unimplemented!()
+    /// Counts alone, gauges brought up to date.
+    pub fn gauged(&self) -> Counters {
+        let mut counters = self.counters.clone();
+        counters.hints_pending = self.store.hints.count();
+        counters.hint_bytes = self.store.hints.bytes();
+        (counters.keys, counters.tombstones) = (0, 0);
+        for (partition, tree) in self.store.held_partitions() {
+            if self.view.as_ref().is_some_and(|view| view.owns(partition)) {
+                counters.keys += u64::from(tree.live);
+                counters.tombstones += u64::from(tree.dead);
+            }
+        }
+        counters
     }
     /// Starts or stops recording events.
-    pub fn set_trace(&mut self, _on: bool) {
-        unimplemented!()
+    pub fn set_trace(&mut self, on: bool) {
+        self.trace.set_on(on);
     }
     /// Takes the events since the last call.
     pub fn take_trace(&mut self) -> Vec<u32> {
-        unimplemented!()
+        self.trace.take()
     }
-    /// Whether the invariants hold.
+    /// Partitions of which this shard holds anything, with the root of their trees: what checkers compare.
+    pub fn held(&self) -> impl Iterator<Item = (PartitionId, u128)> + '_ {
+        self.store.held_partitions().map(|(partition, tree)| (partition, tree.root()))
+    }
+    /// Operations in flight, accesses that wait for the disk, and waits for the log: what is bounded.
+    pub fn load(&self) -> [usize; 3] {
+        [self.ops.len(), self.waiting_count, self.waits.len()]
+    }
+    /// The hint bytes held and the most siblings of a cell that a put may leave are bounded; so is what is in flight.
     pub fn check(&self) -> Result<(), &'static str> {
-        unimplemented!()
+        if self.ops.len() > OP_COUNT_MAX || self.waiting_count > WAITING_MAX {
+            return Err("what is in flight stays within its bound");
+        }
+        self.store.db().check()
+    }
+
+    // --- routing ---
+
+    fn on_request(&mut self, id: RequestId, request: Request) {
+        if let Err(refusal) = self.admit(&request) {
+            self.refuse(id, refusal);
+            return;
+        }
+        let Request { keyspace, deadline, op } = request;
+        match op {
+            Op::Get { key, r } => self.start_get(id, keyspace, key, r, deadline),
+            Op::Put { key, value, context, expiry, w } => {
+                self.start_put(id, keyspace, key, Some(value), context, expiry, w, deadline);
+            }
+            Op::Delete { key, context, w } => {
+                self.start_put(id, keyspace, key, None, context, super::Expiry::Never, w, deadline);
+            }
+            Op::Expire { key, expiry, when } => self.start_expire(id, keyspace, key, expiry, when, deadline),
+            Op::Scan { partition, from_hash, limit } => {
+                self.start_scan(id, keyspace, partition, from_hash, limit, deadline);
+            }
+            Op::Count { partition } => self.start_count(id, partition, deadline),
+            Op::Explain { key } => self.start_explain(id, keyspace, key, deadline),
+        }
+    }
+    /// Whether a request can be taken at all. Nothing has happened when it cannot.
+    fn admit(&self, request: &Request) -> Result<(), Refusal> {
+        let Some(view) = &self.view else { return Err(Refusal::TryAgain("the node is starting")) };
+        if view.topology.keyspace(request.keyspace).is_none() {
+            return Err(Refusal::NoKeyspace(request.keyspace));
+        }
+        let within = |what, bytes: usize, bytes_max: u32| {
+            let (bytes, bytes_max) = (bytes as u64, u64::from(bytes_max));
+            if bytes > bytes_max { Err(Refusal::TooLarge { what, bytes, bytes_max }) } else { Ok(()) }
+        };
+        if let Some(key) = request.op.key() {
+            within("key", key.len(), self.config.key_bytes_max)?;
+        }
+        if let Op::Put { value, .. } = &request.op {
+            within("value", value.len(), self.config.value_bytes_max)?;
+        }
+        if let Op::Scan { partition, .. } | Op::Count { partition } = &request.op
+            && view.partition(*partition).is_none()
+        {
+            return Err(Refusal::Invalid("there is no such partition"));
+        }
+        if self.ops.len() >= OP_COUNT_MAX || self.waiting_count >= WAITING_MAX {
+            return Err(Refusal::TryAgain("too many requests are in flight"));
+        }
+        Ok(())
+    }
+    fn on_message(&mut self, from: MemberId, partition: PartitionId, message: DataMessage) {
+        // Before the first view nothing is known, not even who this node is: peers ask again.
+        let Some(view) = self.view.clone() else { return };
+        if view.partition(partition).is_none() || self.ops.len() >= OP_COUNT_MAX {
+            return;
+        }
+        match message {
+            DataMessage::Write { op, epoch, keyspace, reason, key, cell } => {
+                self.on_write(from, partition, op, epoch, keyspace, reason, &key, cell);
+            }
+            DataMessage::WriteAnswer { op, answer } => self.on_write_answer(from, op, answer),
+            DataMessage::Read { op, epoch, keyspace, target, key } => {
+                self.on_read(from, partition, op, epoch, keyspace, target, &key);
+            }
+            DataMessage::ReadAnswer { op, answer } => self.on_read_answer(from, op, answer),
+            DataMessage::Forward { op, epoch, keyspace, key, put } => {
+                self.on_forward(from, partition, op, epoch, keyspace, key, put);
+            }
+            DataMessage::ForwardAnswer { op, answer } => self.on_forward_answer(from, op, answer),
+            DataMessage::Pull { op, epoch, from: hash } => self.on_pull(from, partition, op, epoch, hash),
+            DataMessage::PullPage { op, page } => self.on_pull_page(from, op, page),
+            DataMessage::Scan { op, epoch, keyspace, from: hash, limit } => {
+                self.on_scan(from, partition, op, epoch, keyspace, hash, limit);
+            }
+            DataMessage::ScanPage { op, keys, next, refused } => {
+                self.on_scan_page(from, op, keys, next, refused);
+            }
+            DataMessage::Count { op } => self.on_count(from, partition, op),
+            DataMessage::CountAnswer { op, count } => self.on_count_answer(op, count),
+            tree => self.on_tree_message(from, partition, tree),
+        }
+    }
+    fn on_write_answer(&mut self, from: MemberId, op: OpId, answer: WriteAnswer) {
+        if let WriteAnswer::Refused(RefusedWhy::StaleEpoch(epoch)) = answer {
+            self.saw_epoch(from, epoch);
+        }
+        match self.ops.get(&op) {
+            Some(Running::Put(_)) => self.on_put_answer(from, op, answer),
+            Some(Running::Delivery(_)) => self.on_delivery_answer(from, op, answer),
+            _ => {} // Of an operation that is over.
+        }
+    }
+    fn on_view(&mut self, view: Arc<View>) {
+        if self.actors.is_none() {
+            let config = &self.config;
+            self.actors = Some(Actors::new(view.me, config.shard, config.entropy, config.sabotage));
+            self.trace.set_node(u32::from(view.me.0));
+        }
+        let old = self.view.replace(view.clone());
+        if old.as_ref().is_none_or(|old| old.topology.epoch != view.topology.epoch) {
+            self.on_ownership(old.as_deref(), &view);
+        }
+        let ids: Vec<OpId> = self.ops.keys().copied().collect();
+        for id in ids {
+            let moved = |partition| {
+                old.as_deref().and_then(|old| old.partition(partition)).map(|state| state.since)
+                    != view.partition(partition).map(|state| state.since)
+            };
+            match self.ops.get(&id) {
+                Some(Running::Put(op)) => {
+                    let moved = moved(op.partition);
+                    self.revise_put(id, moved);
+                }
+                Some(Running::Get(op)) => {
+                    let moved = moved(op.partition);
+                    self.revise_get(id, moved);
+                }
+                Some(Running::Forward(_)) => self.revise_forward(id),
+                _ => {} // Those time out and are begun again.
+            }
+        }
+    }
+    fn on_work(&mut self, id: u64, done: WorkDone) {
+        match done {
+            WorkDone::Job(done) => self.store.db_mut().on_job(done),
+            WorkDone::Read(result) => {
+                if let Some(engine_key) = self.reads.remove(&id) {
+                    self.on_read_done(&engine_key, result);
+                }
+            }
+            WorkDone::Scan(result) => {
+                if let Some((range, what)) = self.scans.remove(&id) {
+                    self.on_page(range, what, result);
+                }
+            }
+        }
+    }
+    fn on_durable(&mut self) {
+        let db = self.store.db();
+        let (written, synced) = (db.written(), db.synced());
+        let failed = db.failed();
+        while let Some(waiter) = self.waits.take_done(written, synced) {
+            self.on_waiter(waiter);
+        }
+        if let Some((through, _)) = failed {
+            while let Some(waiter) = self.waits.take_failed(through) {
+                self.on_waiter_failed(waiter);
+            }
+        }
+    }
+    fn on_waiter(&mut self, waiter: Waiter) {
+        match waiter {
+            Waiter::Answer { to, partition, op, answer } => {
+                self.send(to, partition, DataMessage::WriteAnswer { op, answer });
+            }
+            Waiter::Vote { op, answer } => self.on_put_answer(self.me(), op, answer),
+            Waiter::Kept(ticket) => self.out.push_back(Output::Persisted(ticket)),
+            Waiter::Merged { partition, since } => self.on_merged(partition, since),
+        }
+    }
+    fn on_waiter_failed(&mut self, waiter: Waiter) {
+        let answer = WriteAnswer::Refused(RefusedWhy::Storage);
+        match waiter {
+            Waiter::Answer { to, partition, op, .. } => {
+                self.send(to, partition, DataMessage::WriteAnswer { op, answer });
+            }
+            Waiter::Vote { op, .. } => self.on_put_answer(self.me(), op, answer),
+            Waiter::Kept(_) | Waiter::Merged { .. } => {} // Nobody is told what is not so.
+        }
+    }
+    fn run_timers(&mut self) {
+        let ops = &self.ops;
+        self.timers.trim(|op| !ops.contains_key(&op));
+        while let Some(timer) = self.timers.take_due(self.now.mono) {
+            match timer {
+                Timer::Deadline(id) => self.on_deadline(id),
+                Timer::Hedge(id) => self.on_hedge(id),
+                Timer::SyncLog => {
+                    self.sync_due = self.durability() != Durability::Memory;
+                    self.timers.set(self.now.mono + SYNC_EVERY, Timer::SyncLog);
+                }
+                Timer::Compare => {
+                    self.compare_next();
+                    let jitter = Micros(self.random.below(COMPARE_EVERY.0 / 4));
+                    self.timers.set(self.now.mono + COMPARE_EVERY + jitter, Timer::Compare);
+                }
+                Timer::Tend => {
+                    self.tend_hints();
+                    self.tend_transfers();
+                    self.timers.set(self.now.mono + TEND_EVERY, Timer::Tend);
+                }
+            }
+        }
+    }
+    fn on_deadline(&mut self, id: OpId) {
+        match self.ops.get(&id) {
+            Some(Running::Put(_)) => self.expire_put(id),
+            Some(Running::Get(_)) => self.expire_get(id),
+            Some(Running::Forward(_)) => self.expire_forward(id),
+            Some(Running::Scan(_) | Running::Count(_)) => self.expire_scan(id),
+            Some(Running::Delivery(_)) => self.give_up_delivery(id),
+            Some(Running::Pull(_)) => self.give_up_pull(id),
+            None => {}
+        }
+    }
+    fn on_hedge(&mut self, id: OpId) {
+        match self.ops.get(&id) {
+            Some(Running::Put(_)) => self.hedge_put(id),
+            Some(Running::Get(_)) => self.hedge_get(id),
+            Some(Running::Forward(_)) => self.hedge_forward(id),
+            _ => {}
+        }
+    }
+    fn run_loopback(&mut self) {
+        while let Some((partition, message)) = self.loopback.pop_front() {
+            self.on_message(self.me(), partition, message);
+        }
+    }
+
+    // --- access to cells ---
+
+    /// Does `then` with the value under `engine_key`, now or when the disk has told it.
+    pub(super) fn access(&mut self, engine_key: Bytes, then: Then) {
+        if !self.waiting.is_empty()
+            && let Some(waiting) = self.waiting.get_mut(&engine_key)
+        {
+            waiting.accesses.push_back(then);
+            self.waiting_count += 1;
+            return;
+        }
+        match self.store.get(&engine_key) {
+            Lookup::Found(bytes) => self.proceed(&engine_key, Some(bytes), then),
+            Lookup::Absent => self.proceed(&engine_key, None, then),
+            Lookup::OnDisk(read) => {
+                let id = self.work_id();
+                self.reads.insert(id, engine_key.clone());
+                self.waiting.insert(engine_key, Waiting { accesses: VecDeque::from([then]) });
+                self.waiting_count += 1;
+                self.out.push_back(Output::Work { id, work: Work::Read(read) });
+            }
+        }
+    }
+    fn on_read_done(&mut self, engine_key: &Bytes, result: Result<Option<Bytes>, lsm::Error>) {
+        let Some(waiting) = self.waiting.remove(engine_key) else { return };
+        self.waiting_count -= waiting.accesses.len();
+        for then in waiting.accesses {
+            // Written meanwhile, by the access before this one: then memory knows.
+            let value = match self.store.get(engine_key) {
+                Lookup::Found(bytes) => Ok(Some(bytes)),
+                Lookup::Absent => Ok(None),
+                Lookup::OnDisk(_) => result.clone(),
+            };
+            match value {
+                Ok(value) => self.proceed(engine_key, value, then),
+                Err(_) => self.abandon(engine_key, then),
+            }
+        }
+    }
+    fn proceed(&mut self, engine_key: &Bytes, value: Option<Bytes>, then: Then) {
+        match then {
+            Then::AnswerRead { to, partition, op, epoch } => {
+                self.answer_read(to, partition, op, epoch, value);
+            }
+            Then::OwnRead { op } => {
+                self.on_read_vote(self.me(), op, value);
+            }
+            Then::SendRepair { to, partition } => self.send_repair(to, partition, engine_key, value),
+            Then::DeliverNote { hint_key, target } => self.deliver_note(hint_key, target, engine_key, value),
+            Then::DropHint { sent } => self.drop_hint(engine_key, value, sent),
+            Then::KeepHint { cell, ack } => self.keep_hint(engine_key, value, cell, ack),
+            Then::Merge { cell, ack } => match decode(value) {
+                Ok(held) => self.merge(engine_key, held, cell, ack),
+                Err(()) => self.abandon(engine_key, Then::Merge { cell, ack }),
+            },
+            Then::GiveDot { op } => match decode(value) {
+                Ok(held) => self.give_dot(op, engine_key, held),
+                Err(()) => self.abandon(engine_key, Then::GiveDot { op }),
+            },
+        }
+    }
+    /// The disk could not tell, or told what is no cell.
+    fn abandon(&mut self, engine_key: &Bytes, then: Then) {
+        let refused = WriteAnswer::Refused(RefusedWhy::Storage);
+        match then {
+            Then::AnswerRead { to, partition, op, .. } => {
+                let answer = crate::message::ReadAnswer::Refused(RefusedWhy::Storage);
+                self.send(to, partition, DataMessage::ReadAnswer { op, answer });
+            }
+            Then::OwnRead { op } => self.on_read_refused(self.me(), op),
+            Then::Merge { ack, .. } | Then::KeepHint { ack, .. } => {
+                let cell_key = key::cell_of_hint(engine_key).map_or(engine_key.clone(), |found| found.1);
+                if let Some(place) = key::place_of(&cell_key) {
+                    self.acknowledge_now(ack.of(place.partition), refused);
+                }
+            }
+            Then::GiveDot { op } => {
+                self.refuse_put(op, Refusal::Storage("the cell cannot be read".to_string()))
+            }
+            Then::DropHint { .. } | Then::DeliverNote { .. } | Then::SendRepair { .. } => {}
+        }
+    }
+
+    // --- what the parts share ---
+
+    pub(super) fn me(&self) -> MemberId {
+        self.view.as_ref().map_or(MemberId(u16::MAX), |view| view.me)
+    }
+    /// Whether `partition` is this shard's among the node's.
+    pub(super) fn serves(&self, partition: PartitionId) -> bool {
+        crate::base::ShardIndex::of(partition, self.config.shard_count) == self.config.shard
+    }
+    pub(super) fn is_refilling(&self) -> bool {
+        let me = |view: &Arc<View>| view.topology.member(view.me).is_some_and(|member| member.refilling);
+        self.view.as_ref().is_some_and(me)
+    }
+    pub(super) fn state_of(&self, partition: PartitionId) -> Option<&PartitionState> {
+        self.view.as_ref()?.partition(partition)
+    }
+    pub(super) fn epoch(&self) -> Epoch {
+        self.view.as_ref().map_or(Epoch(0), |view| view.topology.epoch)
+    }
+    pub(super) fn keyspace(&self, id: KeyspaceId) -> Option<&Keyspace> {
+        self.view.as_ref()?.topology.keyspace(id)
+    }
+    pub(super) fn durability(&self) -> Durability {
+        self.keyspace(KeyspaceId(0)).map_or(Durability::Always, |keyspace| keyspace.durability)
+    }
+    /// What an acknowledgement in keyspace `id` waits for.
+    pub(super) fn until(&self) -> Until {
+        if self.durability() == Durability::Always { Until::Synced } else { Until::Written }
+    }
+    /// Does what `waiter` waits for once everything written so far is as durable as `until` says.
+    pub(super) fn wait(&mut self, until: Until, waiter: Waiter) {
+        let ticket = self.store.last();
+        let db = self.store.db();
+        let done = if until == Until::Synced { db.synced() } else { db.written() };
+        if ticket <= done {
+            self.on_waiter(waiter);
+        } else {
+            self.waits.add(until, ticket, waiter);
+        }
+    }
+    pub(super) fn wall_ms(&self) -> u64 {
+        self.now.wall.as_millis()
+    }
+    /// A new stamp of this node, above all that this shard has seen.
+    pub(super) fn stamp(&mut self) -> Stamp {
+        let hlc = self.store.clock.next(self.now.wall);
+        Stamp { hlc, member: self.me() }
+    }
+    pub(super) fn op_id(&mut self) -> OpId {
+        self.next_op += 1;
+        self.next_op
+    }
+    fn work_id(&mut self) -> u64 {
+        self.next_work += 1;
+        self.next_work
+    }
+    /// Reads a page for `what`; it is handed to the part that wants it.
+    pub(super) fn read_page(&mut self, range: PageRange, what: ScanFor) {
+        let scan = self.store.scan(range.from.clone(), range.to.clone(), range.limit, range.bytes_max);
+        let id = self.work_id();
+        self.scans.insert(id, (range, what));
+        self.out.push_back(Output::Work { id, work: Work::Scan(scan) });
+    }
+    /// Whether an access to a cell of `partition` waits for the disk.
+    pub(super) fn is_waiting_in(&self, partition: PartitionId) -> bool {
+        let (from, to) = key::partition_range(partition);
+        self.waiting.range(from..to).next().is_some()
+    }
+    pub(super) fn place(&self, key: &[u8]) -> (PartitionId, u32) {
+        let count = self.view.as_ref().map_or(1, |view| view.topology.partition_count());
+        (partition_of_key(key, count), (hash_key(key) >> 32) as u32)
+    }
+    pub(super) fn cell_key(&self, keyspace: KeyspaceId, key: &[u8]) -> (PartitionId, Bytes) {
+        let (partition, hash) = self.place(key);
+        (partition, key::cell_key(partition, keyspace, hash, key))
+    }
+    pub(super) fn send(&mut self, to: MemberId, partition: PartitionId, message: DataMessage) {
+        if to == self.me() {
+            self.loopback.push_back((partition, message));
+        } else {
+            self.out.push_back(Output::Send { to, partition, message });
+        }
+    }
+    pub(super) fn push(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+    pub(super) fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.out.push_back(Output::Reply { id, reply });
+    }
+    pub(super) fn refuse(&mut self, id: RequestId, refusal: Refusal) {
+        match refusal {
+            Refusal::InDoubt { .. } => self.counters.in_doubt += 1,
+            _ => self.counters.refused += 1,
+        }
+        self.reply(id, Reply::Refused(refusal));
+    }
+    pub(super) fn saw_epoch(&mut self, from: MemberId, epoch: Epoch) {
+        if epoch > self.epoch() {
+            self.out.push_back(Output::SawEpoch { from, epoch });
+        }
+    }
+    /// Records an event about an operation: its number as two words, then `rest`.
+    pub(super) fn trace_op(&mut self, kind: Kind, op: OpId, rest: &[u32]) {
+        if self.trace.on() {
+            let mut payload = Vec::with_capacity(2 + rest.len());
+            payload.extend_from_slice(&split(op));
+            payload.extend_from_slice(rest);
+            self.trace.emit(self.now.mono, kind, &payload);
+        }
+    }
+    /// Records an event; `key` becomes the word that names it, put last.
+    pub(super) fn trace_key(&mut self, kind: Kind, words: &[u32], key: &[u8]) {
+        if self.trace.on() {
+            let mut payload = Vec::from(words);
+            payload.push(self.trace.string(self.now.mono, key));
+            self.trace.emit(self.now.mono, kind, &payload);
+        }
+    }
+    /// The most records of a page that answers a peer.
+    pub(super) const PAGE: u32 = PAGE_COUNT_MAX as u32;
+}
+
+/// Reads a value of the cells column. Bytes that are no cell are damage, never an absent cell.
+fn decode(value: Option<Bytes>) -> Result<Option<Held>, ()> {
+    match value {
+        None => Ok(None),
+        Some(bytes) => match Cell::decode(&bytes) {
+            Ok(cell) => Ok(Some(Held { bytes, cell })),
+            Err(_) => Err(()),
+        },
     }
 }

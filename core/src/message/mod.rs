@@ -7,7 +7,9 @@ mod control;
 mod data;
 mod frame;
 
-pub use control::ControlMessage;
+pub use control::{
+    Ballot, ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, News, SUSPICION_COUNT_MAX, Suspicion, Word,
+};
 pub use data::{
     DataMessage, ForwardAnswer, ForwardedPut, KeyDigest, PAGE_COUNT_MAX, PagedCell, ReadAnswer, Reason,
     RefusedWhy, ScannedKey, TreeSums, WriteAnswer,

@@ -8,7 +8,7 @@ mod slot;
 mod topology;
 mod view;
 
-pub use claim::{Claim, ClaimReport, claim};
+pub use claim::{Claim, ClaimReport, Share, claim};
 pub use report::Report;
 pub use slot::{SLOT_COUNT, partition_of, partition_of_key, slot_of};
 pub use topology::{

@@ -5,17 +5,24 @@
 //! node only through its four verbs, its snapshot and its disk, and judges by what clients were told.
 
 mod checkers;
+mod client;
 mod history;
+mod host;
+mod judge;
 mod nemesis;
 mod network;
 mod queue;
+mod run;
 mod script;
 mod swarm;
 mod verdict;
+mod world;
 
-pub use checkers::{ControlChecker, FinalKey, inventions, lost_acks, zombies};
+pub use checkers::{ControlChecker, FinalKey, HeldChecker, inventions, lost_acks, zombies};
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::default_script;
+pub use run::{RunReport, checker_of, run, run_options, run_seed, run_twice};
 pub use script::{Action, DiskMood, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, Script, ScriptError};
 pub use swarm::{FaultLevels, Level, Options};
 pub use verdict::{Checker, Violation};
+pub use world::World;

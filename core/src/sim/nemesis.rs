@@ -1,6 +1,6 @@
 use super::script::{Action, DiskMood, NetworkRates, NodeIndex, Script};
 use super::swarm::{Level, Options};
-use crate::base::{Micros, Random};
+use crate::base::{Bug, Micros, Random};
 
 /// When clients begin: while the cluster is still forming, on purpose.
 const LOAD_AT: Micros = Micros::from_millis(800);
@@ -101,7 +101,9 @@ impl Nemesis<'_> {
         if faults.wipes != Level::Off {
             let at = FAULTS_AT + Micros(self.random.below(self.options.safety.0 / 2));
             let node = self.node();
-            self.down(at, Action::Wipe(node), node, 1_500);
+            let is_rot = self.options.sabotage.is(Bug::TornMiddleSkipped) || self.random.chance(1, 3);
+            let how = if is_rot { Action::Rot(node) } else { Action::Wipe(node) };
+            self.down(at, how, node, 1_500);
         }
     }
     fn down(&mut self, at: Micros, how: Action, node: NodeIndex, most_ms: u64) {
@@ -196,7 +198,11 @@ mod tests {
             let last = script.lines.iter().rev().map(|line| line.action).take(2);
             assert!(last.eq([Action::Load(0), Action::Heal]), "{script}");
             assert!(script.lines.len() < 500, "{}", script.lines.len());
-            let wipes = script.lines.iter().filter(|line| matches!(line.action, Action::Wipe(_))).count();
+            let wipes = script
+                .lines
+                .iter()
+                .filter(|line| matches!(line.action, Action::Wipe(_) | Action::Rot(_)))
+                .count();
             assert!(wipes <= 1);
         }
     }

@@ -51,14 +51,6 @@ impl<E> Queue<E> {
     pub fn take(&mut self) -> Option<(Micros, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
-    /// How many are waiting.
-    pub fn len(&self) -> usize {
-        self.heap.len()
-    }
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (Micros, &E)> {
-        self.heap.iter().map(|entry| (entry.at, &entry.event))
-    }
 }
 
 #[cfg(test)]
@@ -75,6 +67,6 @@ mod tests {
         assert_eq!(queue.next_at(), Some(Micros(1)));
         let order: Vec<char> = core::iter::from_fn(|| queue.take()).map(|(_, event)| event).collect();
         assert_eq!(order, ['a', 'b', 'c', 'd', 'e']);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.next_at(), None);
     }
 }

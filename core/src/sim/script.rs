@@ -8,6 +8,7 @@
 //! at TIME start NODE                     a node process begins (n0 bootstraps, others join)
 //! at TIME stop NODE kill|power           it ends; `power` loses or tears what was not synced
 //! at TIME wipe NODE                      power loss, and its disk is gone
+//! at TIME rot NODE                       power loss, and one bit of its log has changed
 //! at TIME pause NODE | resume NODE       as SIGSTOP and SIGCONT
 //! at TIME cut NODE NODE                  messages from the first to the second vanish
 //! at TIME join NODE NODE                 they arrive again
@@ -68,6 +69,8 @@ pub enum Action {
     Power(NodeIndex),
     /// A node loses power and its disk.
     Wipe(NodeIndex),
+    /// A node loses power, and one bit of its log changes.
+    Rot(NodeIndex),
     /// A node stands still, its connections open.
     Pause(NodeIndex),
     /// A paused node goes on.
@@ -169,6 +172,7 @@ fn parse_line(words: &[&str]) -> Result<Line, String> {
         ("start", [node]) => Action::Start(parse_node(node)?),
         ("stop", [node, "kill"]) => Action::Kill(parse_node(node)?),
         ("stop", [node, "power"]) => Action::Power(parse_node(node)?),
+        ("rot", [node]) => Action::Rot(parse_node(node)?),
         ("wipe", [node]) => Action::Wipe(parse_node(node)?),
         ("pause", [node]) => Action::Pause(parse_node(node)?),
         ("resume", [node]) => Action::Resume(parse_node(node)?),
@@ -245,6 +249,7 @@ impl fmt::Display for Line {
             Action::Kill(node) => write!(f, "stop {node} kill"),
             Action::Power(node) => write!(f, "stop {node} power"),
             Action::Wipe(node) => write!(f, "wipe {node}"),
+            Action::Rot(node) => write!(f, "rot {node}"),
             Action::Pause(node) => write!(f, "pause {node}"),
             Action::Resume(node) => write!(f, "resume {node}"),
             Action::Cut(from, to) => write!(f, "cut {from} {to}"),
@@ -289,6 +294,7 @@ at 0.5s load 200
 at 1s stop n1 kill
 at 1.000001s stop n2 power
 at 2s wipe n3
+at 2s rot n3
 at 2s pause n1
 at 2.5s resume n1
 at 3s cut n0 n1
@@ -305,7 +311,7 @@ at 6s heal
     fn a_script_reads_back_as_it_was_printed() {
         let script = Script::parse(ALL).unwrap();
         assert_eq!(script.to_string(), ALL);
-        assert_eq!(script.lines.len(), 16);
+        assert_eq!(script.lines.len(), 17);
         assert_eq!(script.end(), Micros::from_secs(6));
     }
 

@@ -224,7 +224,11 @@ impl Options {
         let faults = &mut self.faults;
         let strict_quorum = |options: &mut Options| (options.n, options.r, options.w) = (3, 2, 2);
         match bug {
-            Bug::AckBeforeSync | Bug::TornMiddleSkipped => self.power_cut = true,
+            Bug::AckBeforeSync => self.power_cut = true,
+            Bug::TornMiddleSkipped => {
+                faults.wipes = Level::High;
+                strict_quorum(self);
+            }
             Bug::HintAckBeforeSync => {
                 (faults.kills, faults.power) = (Level::High, Level::High);
                 self.nodes = self.nodes.max(5);

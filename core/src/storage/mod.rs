@@ -5,11 +5,11 @@
 //!
 //! `storage` knows nothing of records, tables or keys.
 
-#[cfg(feature = "std")]
+#[cfg(all(unix, any(test, feature = "std")))]
 mod files;
 mod memory;
 
-#[cfg(feature = "std")]
+#[cfg(all(unix, any(test, feature = "std")))]
 pub use files::FileStorage;
 pub use memory::{CrashStyle, Faults, MemoryDisk};
 

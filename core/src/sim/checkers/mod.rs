@@ -2,10 +2,12 @@
 //! and what lies on the owners' disks, never by what a node believes of itself.
 
 mod control;
+mod held;
 mod lost;
 mod zombie;
 
 pub use control::ControlChecker;
+pub use held::HeldChecker;
 pub use lost::lost_acks;
 pub use zombie::{inventions, zombies};
 

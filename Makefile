@@ -1,0 +1,67 @@
+# Kvorum. `make demo` runs it, `make test` tests it; both install what a bare machine lacks.
+#
+# Given are only rustup with a stable toolchain, Node 20 and Python 3.
+
+CARGO ?= cargo
+BIN := target/release/kvorum
+SEEDS ?= 0..10000
+WITHIN ?= 500
+export KVORUM_BIN ?= $(CURDIR)/$(BIN)
+
+.PHONY: help
+help: ## What there is to make
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## The server, optimized
+	$(CARGO) build --release --locked -p kvorum-server
+
+.PHONY: demo
+demo: build ## A 3-node cluster on this machine with 171,075 cities in it; Ctrl-C ends it
+	tests/tools/need.sh node redis-cli
+	native-server/demo/demo.sh
+
+.PHONY: test
+test: ## Everything that must hold, in under 20 minutes on 2 cores
+	tests/tools/need.sh rust targets redis-cli venv node clients
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) no-std
+	$(CARGO) test --workspace --locked --exclude kvorum-tests
+	$(CARGO) test -p kvorum-tests --locked --test tidy
+	$(MAKE) build soak-short sabotage-recorded
+	$(CARGO) test -p kvorum-tests --release --locked --test '*' -- --test-threads 1
+
+.PHONY: no-std
+no-std: ## The core builds without std, for WASM and for bare metal
+	$(CARGO) build -p kvorum-core --locked --no-default-features --target wasm32-unknown-unknown
+	$(CARGO) build -p kvorum-core --locked --no-default-features --target thumbv7em-none-eabihf
+
+.PHONY: soak-short soak
+soak-short: ## 300 seeds of the simulator
+	$(CARGO) run --release --locked -p kvorum-tests --bin soak -- seeds 0..300 --twice 20
+soak: ## Many seeds: SEEDS=A..B (default 0..10000)
+	$(CARGO) run --release --locked -p kvorum-tests --bin soak -- seeds $(SEEDS)
+
+# A bug that could be switched on must never share a target folder with what is shipped: cargo would unify the feature.
+SABOTAGE := $(CARGO) run --release --locked -p kvorum-tests --features sabotage --target-dir target-sabotage --bin soak --
+.PHONY: sabotage sabotage-recorded
+sabotage: ## Every named bug is caught by its checker within WITHIN seeds
+	$(SABOTAGE) sabotage --within $(WITHIN)
+sabotage-recorded: ## Every named bug at its recorded seed, and 50 seeds without one
+	$(SABOTAGE) recorded tests/data/sabotage.txt --more 50
+
+.PHONY: bench
+bench: build ## First figures against peers, short; ALL=1 for all peers; writes docs/bench.md
+	tests/tools/need.sh redis-server redis-cli etcd
+	tests/peers/bench.sh
+
+.PHONY: fuzz-short miri
+fuzz-short: ## A short fuzz of every decoder (nightly)
+	tests/tools/nightly.sh fuzz
+miri: ## The core's small tests under Miri (nightly)
+	tests/tools/nightly.sh miri
+
+.PHONY: clean
+clean: ## Forget what was built and what the demo left
+	rm -rf target target-* .kvorum-demo .tools

@@ -1,0 +1,190 @@
+//! Who asks to come in, and whether its name is free.
+//!
+//! A node under a known name with another data dir is either a member that lost its store or a stranger with a name that
+//! is taken. It is let in only if nobody with the old store answers: the address of the member is asked who is there.
+
+use super::evolution::MEMBER_COUNT_MAX;
+use crate::base::{MemberId, Micros, Random};
+use crate::message::JoinRequest;
+use crate::ring::{Member, Topology};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+/// A request that is not repeated for so long is over.
+const FORGOTTEN: Micros = Micros::from_millis(3_000);
+/// How long the holder of a name may take to answer before a Down one is given up.
+const HOLDER: Micros = Micros::from_millis(1_500);
+/// Most requests at a time.
+const PENDING_COUNT_MAX: usize = 64;
+/// Longest name and address.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// Requests to join, by name.
+#[derive(Debug, Clone)]
+pub(super) struct Admission {
+    random: Random,
+    pending: BTreeMap<String, Pending>,
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    request: JoinRequest,
+    first_at: Micros,
+    last_at: Micros,
+    nonce: u64,
+    /// The store found at the holder's address, or that of the request if the holder is gone for sure.
+    is_gone: bool,
+}
+
+/// What to do about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is a member as it stands: send it the topology.
+    Welcome,
+    /// It waits for a decision.
+    Wait,
+    /// It waits for word from the address of the name's holder: ask there, under this nonce.
+    Ask(u64),
+    /// Never: say why.
+    Refuse(String),
+}
+
+impl Admission {
+    pub fn new(random: Random) -> Admission {
+        Admission { random, pending: BTreeMap::new() }
+    }
+    /// Somebody asks, perhaps again.
+    pub fn on_join(
+        &mut self,
+        now: Micros,
+        request: JoinRequest,
+        topology: &Topology,
+        me: MemberId,
+        is_down: impl Fn(MemberId) -> bool,
+    ) -> Answer {
+        let texts = [&request.name, &request.listen, &request.admin, &request.peer];
+        if request.name.is_empty() || texts.iter().any(|text| text.len() > TEXT_BYTES_MAX) {
+            return Answer::Refuse(format!("names and addresses have 1 to {TEXT_BYTES_MAX} bytes"));
+        }
+        let holder = topology.member_named(&request.name);
+        match holder {
+            Some(member) if member.store == request.store => {
+                let is_same = (&member.listen, &member.admin, &member.peer)
+                    == (&request.listen, &request.admin, &request.peer);
+                if !is_same {
+                    self.note(now, request);
+                }
+                return Answer::Welcome;
+            }
+            Some(member) if member.id == me => return Answer::Refuse(taken(member)),
+            Some(member) => {
+                if let Some(reason) = frozen(topology, member) {
+                    return Answer::Refuse(reason);
+                }
+            }
+            None if topology.members.len() >= MEMBER_COUNT_MAX || topology.next_member == u16::MAX => {
+                return Answer::Refuse(format!(
+                    "the cluster has {} members, the most it can have",
+                    topology.members.len()
+                ));
+            }
+            None => {}
+        }
+        let name = request.name.clone();
+        if !self.note(now, request) {
+            return Answer::Wait;
+        }
+        let (Some(member), Some(pending)) = (holder, self.pending.get_mut(&name)) else {
+            return Answer::Wait;
+        };
+        if now.since(pending.first_at) >= HOLDER && is_down(member.id) {
+            pending.is_gone = true;
+        }
+        if pending.is_gone { Answer::Wait } else { Answer::Ask(pending.nonce) }
+    }
+    /// Notes a request; false if there is no room or an earlier one under the same name is still alive.
+    fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
+        self.expire(now);
+        if let Some(pending) = self.pending.get_mut(&request.name) {
+            if pending.request.store != request.store {
+                return false;
+            }
+            pending.request = request;
+            pending.last_at = now;
+            return true;
+        }
+        if self.pending.len() >= PENDING_COUNT_MAX {
+            return false;
+        }
+        let nonce = self.random.next_u64();
+        let name = request.name.clone();
+        self.pending.insert(name, Pending { request, first_at: now, last_at: now, nonce, is_gone: false });
+        true
+    }
+    /// Somebody at the address of a name's holder says which store it has. Returns the request that is refused by that.
+    pub fn on_here(&mut self, nonce: u64, store: u64, topology: &Topology) -> Option<(JoinRequest, String)> {
+        let (name, pending) = self.pending.iter_mut().find(|(_, pending)| pending.nonce == nonce)?;
+        let member = topology.member_named(name)?;
+        if store == pending.request.store && store != member.store {
+            // The newcomer sits where the holder sat: an address has one process.
+            pending.is_gone = true;
+            return None;
+        }
+        if store != member.store {
+            return None;
+        }
+        let name = name.clone();
+        let pending = self.pending.remove(&name)?;
+        Some((pending.request, taken(member)))
+    }
+    fn expire(&mut self, now: Micros) {
+        self.pending.retain(|_, pending| now.since(pending.last_at) <= FORGOTTEN);
+    }
+    /// Requests that may be granted now.
+    pub fn granted(&mut self, now: Micros, topology: &Topology) -> Vec<JoinRequest> {
+        self.expire(now);
+        let is_granted = |pending: &&Pending| match topology.member_named(&pending.request.name) {
+            Some(member) => pending.is_gone || member.store == pending.request.store,
+            None => true,
+        };
+        self.pending.values().filter(is_granted).map(|pending| pending.request.clone()).collect()
+    }
+    /// Requests that a new topology has granted; they are over.
+    pub fn follow(&mut self, topology: &Topology) -> Vec<JoinRequest> {
+        let is_in = |request: &JoinRequest| {
+            topology.member_named(&request.name).is_some_and(|member| {
+                member.store == request.store
+                    && (&member.listen, &member.admin, &member.peer)
+                        == (&request.listen, &request.admin, &request.peer)
+            })
+        };
+        let granted: Vec<JoinRequest> =
+            self.pending.values().map(|pending| pending.request.clone()).filter(is_in).collect();
+        self.pending.retain(|_, pending| !is_in(&pending.request));
+        granted
+    }
+    /// Names that wait.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.pending.keys().map(String::as_str)
+    }
+}
+
+fn taken(member: &Member) -> String {
+    format!(
+        "the name {} is taken by member {} at {}, which answers with another data dir: choose another name, or stop that node first",
+        member.name, member.id, member.peer
+    )
+}
+
+/// Why `lost` cannot come back: without its vote there is no majority that could decide that it lost its memory.
+fn frozen(topology: &Topology, lost: &Member) -> Option<String> {
+    let voters = topology.voters();
+    let whole = voters.iter().filter(|id| **id != lost.id).count();
+    if whole > voters.len() / 2 {
+        return None;
+    }
+    Some(format!(
+        "{} lost its data dir, and with it the majority of the {} voters that decide who is a member: membership cannot change any more; the other members go on serving, copy their data into a new cluster",
+        lost.name,
+        voters.len()
+    ))
+}

@@ -1,0 +1,426 @@
+//! The latest writes, in memory, in order of key.
+//!
+//! Batches are copied whole into an append-only arena; a B+-tree holds slices of it. Leaves keep the first eight bytes
+//! of each key inline, so that a search follows few pointers, and are linked both ways, so that scans need no stack.
+//! A key is there once: overwriting replaces its slot in place.
+//!
+//! One writer. A frozen memtable is shared behind an `Arc` and never changes.
+
+use super::{
+    batch::{Op, Ops},
+    entry::{Kind, key_prefix},
+    ranges::Ranges,
+};
+use crate::base::DecodeError;
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+
+/// Slots of a leaf. Inserting moves half of them on average: 48 × 40 bytes is a few cache lines.
+const LEAF_SLOT_COUNT: usize = 48;
+/// Children of an inner node.
+const INNER_CHILD_COUNT: usize = 64;
+/// Bytes of an arena chunk, unless the memtable is smaller or a batch larger.
+const CHUNK_BYTES: usize = 256 << 10;
+/// What a record costs beside its bytes: its slot and prefix at the usual fill of leaves.
+pub(super) const SLOT_OVERHEAD_BYTES: u64 = 64;
+const NONE: u32 = u32::MAX;
+
+/// A record: key and value are neighbours in the arena.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    bytes: Bytes,
+    key_len: u32,
+    pub(super) kind: Kind,
+}
+
+impl Slot {
+    #[inline]
+    pub(super) fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_len as usize]
+    }
+    pub(super) fn key_bytes(&self) -> Bytes {
+        self.bytes.slice(..self.key_len as usize)
+    }
+    pub(super) fn value(&self) -> Bytes {
+        self.bytes.slice(self.key_len as usize..)
+    }
+    pub(super) fn value_slice(&self) -> &[u8] {
+        &self.bytes[self.key_len as usize..]
+    }
+}
+
+/// Where a cursor stands: a leaf and a slot in it. `None` is past the end.
+pub(super) type Position = Option<(u32, u32)>;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memtable {
+    tree: Tree,
+    pub(super) ranges: Ranges,
+    arena: BytesMut,
+    chunk_bytes: usize,
+    arena_bytes: u64,
+}
+
+impl Memtable {
+    pub(super) fn new(memtable_bytes: u32) -> Memtable {
+        Memtable { chunk_bytes: CHUNK_BYTES.min(memtable_bytes as usize), ..Memtable::default() }
+    }
+    /// Bytes it takes, about, those of overwritten records included.
+    pub(super) fn bytes(&self) -> u64 {
+        self.arena_bytes + self.tree.count * SLOT_OVERHEAD_BYTES + self.ranges.bytes()
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.tree.count == 0 && self.ranges.is_empty()
+    }
+    /// Applies the changes of a batch in order. An error leaves those before it applied.
+    pub(super) fn apply(&mut self, batch: &[u8]) -> Result<(), DecodeError> {
+        let stored = self.store(batch);
+        let mut ops = Ops::new(batch);
+        while let Some(op) = ops.next()? {
+            match op {
+                Op::Write { kind, key, key_len, end } => {
+                    self.tree.insert(Slot { bytes: stored.slice(key..end), key_len: key_len as u32, kind });
+                }
+                Op::DeleteRange { from, from_len, end } => {
+                    let (from, to) = (stored.slice(from..from + from_len), stored.slice(from + from_len..end));
+                    self.tree.remove_range(&from, &to);
+                    self.ranges.insert(from, to);
+                }
+            }
+        }
+        Ok(())
+    }
+    #[inline]
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Slot> {
+        self.tree.get(key)
+    }
+    pub(super) fn slot(&self, position: Position) -> Option<&Slot> {
+        let (leaf, index) = position?;
+        self.tree.leaves.get(leaf as usize)?.slots.get(index as usize)
+    }
+    /// The first record at or after `key`.
+    pub(super) fn seek(&self, key: &[u8]) -> Position {
+        let (leaf, index) = self.tree.lower_bound(key);
+        self.tree.forward(leaf, index)
+    }
+    /// The last record before `key`.
+    pub(super) fn seek_before(&self, key: &[u8]) -> Position {
+        let (leaf, index) = self.tree.lower_bound(key);
+        self.tree.backward(leaf, index)
+    }
+    pub(super) fn first(&self) -> Position {
+        self.tree.forward(self.tree.first_leaf(), 0)
+    }
+    pub(super) fn next(&self, position: Position) -> Position {
+        let (leaf, index) = position?;
+        self.tree.forward(leaf, index + 1)
+    }
+    pub(super) fn previous(&self, position: Position) -> Position {
+        let (leaf, index) = position?;
+        self.tree.backward(leaf, index)
+    }
+    /// Whether the tree is a tree: for tests and [`super::Db::check`].
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let (mut position, mut count, mut last) = (self.first(), 0u64, None::<Bytes>);
+        while let Some(slot) = self.slot(position) {
+            if last.as_ref().is_some_and(|last| last[..] >= *slot.key()) {
+                return Err("memtable keys are out of order");
+            }
+            last = Some(slot.key_bytes());
+            count += 1;
+            position = self.next(position);
+        }
+        if count == self.tree.count { Ok(()) } else { Err("memtable count is not that of its records") }
+    }
+
+    /// Copies `bytes` into the arena.
+    fn store(&mut self, bytes: &[u8]) -> Bytes {
+        if self.arena.capacity() < bytes.len() {
+            let capacity = self.chunk_bytes.max(bytes.len());
+            self.arena = BytesMut::with_capacity(capacity);
+        }
+        self.arena.extend_from_slice(bytes);
+        self.arena_bytes += bytes.len() as u64;
+        self.arena.split().freeze()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Tree {
+    /// A leaf if `height` is 0.
+    root: u32,
+    height: u32,
+    inners: Vec<Inner>,
+    leaves: Vec<Leaf>,
+    count: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Leaf {
+    /// Of each slot's key: [`key_prefix`].
+    prefixes: Vec<u64>,
+    slots: Vec<Slot>,
+    next: u32,
+    previous: u32,
+}
+
+/// `children[i]` holds the keys below `keys[i]` and at or above `keys[i − 1]`.
+#[derive(Debug, Clone, Default)]
+struct Inner {
+    prefixes: Vec<u64>,
+    keys: Vec<Bytes>,
+    children: Vec<u32>,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        let leaf = Leaf { next: NONE, previous: NONE, ..Leaf::default() };
+        Tree { root: 0, height: 0, inners: Vec::new(), leaves: alloc::vec![leaf], count: 0 }
+    }
+}
+
+impl Leaf {
+    /// The first slot whose key is not below `key`, and whether it is `key`'s.
+    #[inline]
+    fn find(&self, prefix: u64, key: &[u8]) -> (usize, bool) {
+        let mut index = self.prefixes.partition_point(|other| *other < prefix);
+        if self.prefixes.get(index) != Some(&prefix) {
+            return (index, false);
+        }
+        let ties = self.prefixes[index..].partition_point(|other| *other == prefix);
+        index += self.slots[index..index + ties].partition_point(|slot| slot.key() < key);
+        (index, self.slots.get(index).is_some_and(|slot| slot.key() == key))
+    }
+}
+
+impl Inner {
+    /// Which child may hold `key`.
+    #[inline]
+    fn child_of(&self, prefix: u64, key: &[u8]) -> usize {
+        let index = self.prefixes.partition_point(|other| *other < prefix);
+        if self.prefixes.get(index) != Some(&prefix) {
+            return index;
+        }
+        let ties = self.prefixes[index..].partition_point(|other| *other == prefix);
+        index + self.keys[index..index + ties].partition_point(|other| &other[..] <= key)
+    }
+}
+
+impl Tree {
+    #[inline]
+    fn leaf_of(&self, prefix: u64, key: &[u8]) -> u32 {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner = &self.inners[node as usize];
+            node = inner.children[inner.child_of(prefix, key)];
+        }
+        node
+    }
+    #[inline]
+    fn get(&self, key: &[u8]) -> Option<&Slot> {
+        let prefix = key_prefix(key);
+        let leaf = &self.leaves[self.leaf_of(prefix, key) as usize];
+        let (index, is_there) = leaf.find(prefix, key);
+        is_there.then(|| &leaf.slots[index])
+    }
+    fn lower_bound(&self, key: &[u8]) -> (u32, u32) {
+        let prefix = key_prefix(key);
+        let leaf = self.leaf_of(prefix, key);
+        (leaf, self.leaves[leaf as usize].find(prefix, key).0 as u32)
+    }
+    fn first_leaf(&self) -> u32 {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            node = self.inners[node as usize].children[0];
+        }
+        node
+    }
+    /// The slot at `index` of `leaf`, or the first one of a later leaf. Removed ranges leave empty leaves behind.
+    fn forward(&self, mut leaf: u32, mut index: u32) -> Position {
+        while leaf != NONE {
+            let here = &self.leaves[leaf as usize];
+            if (index as usize) < here.slots.len() {
+                return Some((leaf, index));
+            }
+            (leaf, index) = (here.next, 0);
+        }
+        None
+    }
+    /// The slot before `index` of `leaf`, or the last one of an earlier leaf.
+    fn backward(&self, mut leaf: u32, mut index: u32) -> Position {
+        while index == 0 {
+            leaf = self.leaves[leaf as usize].previous;
+            if leaf == NONE {
+                return None;
+            }
+            index = self.leaves[leaf as usize].slots.len() as u32;
+        }
+        Some((leaf, index - 1))
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        let prefix = key_prefix(slot.key());
+        let mut path = [(0u32, 0u32); 16];
+        let mut node = self.root;
+        for level in 0..self.height as usize {
+            let inner = &self.inners[node as usize];
+            let child = inner.child_of(prefix, slot.key());
+            path[level] = (node, child as u32);
+            node = inner.children[child];
+        }
+        let leaf = &mut self.leaves[node as usize];
+        let (index, is_there) = leaf.find(prefix, slot.key());
+        if is_there {
+            leaf.slots[index] = slot;
+            return;
+        }
+        self.count += 1;
+        if leaf.slots.len() < LEAF_SLOT_COUNT {
+            leaf.prefixes.insert(index, prefix);
+            leaf.slots.insert(index, slot);
+            return;
+        }
+        // Keys that come in order fill their leaves: only a leaf in the middle is halved.
+        let is_last = leaf.next == NONE && index == leaf.slots.len();
+        let at = if is_last { index } else { leaf.slots.len() / 2 };
+        let new = self.leaves.len() as u32;
+        let leaf = &mut self.leaves[node as usize];
+        let mut right = Leaf {
+            prefixes: Vec::with_capacity(LEAF_SLOT_COUNT),
+            slots: Vec::with_capacity(LEAF_SLOT_COUNT),
+            next: leaf.next,
+            previous: node,
+        };
+        right.prefixes.extend_from_slice(&leaf.prefixes[at..]);
+        leaf.prefixes.truncate(at);
+        right.slots.extend(leaf.slots.drain(at..));
+        let next = core::mem::replace(&mut leaf.next, new);
+        if index < at || (index == at && !is_last) {
+            leaf.prefixes.insert(index, prefix);
+            leaf.slots.insert(index, slot);
+        } else {
+            right.prefixes.insert(index - at, prefix);
+            right.slots.insert(index - at, slot);
+        }
+        let separator = right.slots[0].key_bytes();
+        self.leaves.push(right);
+        if next != NONE {
+            self.leaves[next as usize].previous = new;
+        }
+        self.insert_child(&path[..self.height as usize], separator, new);
+    }
+
+    /// Hangs `child`, whose keys start at `separator`, right of where `path` went.
+    fn insert_child(&mut self, path: &[(u32, u32)], mut separator: Bytes, mut child: u32) {
+        for (node, index) in path.iter().rev() {
+            let inner = &mut self.inners[*node as usize];
+            inner.prefixes.insert(*index as usize, key_prefix(&separator));
+            inner.keys.insert(*index as usize, separator);
+            inner.children.insert(*index as usize + 1, child);
+            if inner.children.len() <= INNER_CHILD_COUNT {
+                return;
+            }
+            let is_last = *index as usize + 2 == inner.children.len();
+            let at = if is_last { inner.keys.len() - 1 } else { inner.keys.len() / 2 };
+            let right = Inner {
+                prefixes: inner.prefixes.split_off(at + 1),
+                keys: inner.keys.split_off(at + 1),
+                children: inner.children.split_off(at + 1),
+            };
+            inner.prefixes.truncate(at);
+            let middle = inner.keys.pop();
+            separator = middle.expect("a node that is split has keys on both sides of `at`");
+            child = self.inners.len() as u32;
+            self.inners.push(right);
+        }
+        let root = Inner {
+            prefixes: alloc::vec![key_prefix(&separator)],
+            keys: alloc::vec![separator],
+            children: alloc::vec![self.root, child],
+        };
+        self.root = self.inners.len() as u32;
+        self.inners.push(root);
+        self.height += 1;
+    }
+
+    fn remove_range(&mut self, from: &[u8], to: &[u8]) {
+        let (mut leaf, start) = self.lower_bound(from);
+        let mut start = start as usize;
+        while leaf != NONE {
+            let here = &mut self.leaves[leaf as usize];
+            let end = here.slots.partition_point(|slot| slot.key() < to).max(start);
+            self.count -= (end - start) as u64;
+            here.slots.drain(start..end);
+            here.prefixes.drain(start..end);
+            if start < here.slots.len() {
+                return;
+            }
+            (leaf, start) = (here.next, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::Random, lsm::Batch};
+    use alloc::collections::BTreeMap;
+
+    #[test]
+    fn the_tree_agrees_with_a_btree_map() {
+        for seed in 0..60 {
+            let mut random = Random::new(seed);
+            let mut memtable = Memtable::new(1 << 12);
+            let mut model = BTreeMap::<Vec<u8>, (Kind, Vec<u8>)>::new();
+            let key_count = [10, 300, 5000][random.below(3) as usize];
+            let is_sequential = random.chance(1, 4);
+            let key = |number: u64| match seed % 3 {
+                0 => number.to_be_bytes().to_vec(),
+                1 => alloc::format!("a long common prefix {number}").into_bytes(),
+                _ => alloc::format!("{number}").into_bytes(),
+            };
+            for step in 0..random.between(1, 4000) {
+                let mut batch = Batch::new();
+                let number = if is_sequential { step } else { random.below(key_count) };
+                match random.below(200) {
+                    0 => {
+                        let (from, to) = (key(number), key(random.below(key_count)));
+                        batch.delete_range(&from, &to);
+                        model.retain(|key, _| !(from <= *key && *key < to));
+                        if batch.is_empty() {
+                            continue;
+                        }
+                    }
+                    1..20 => {
+                        batch.delete(&key(number));
+                        model.insert(key(number), (Kind::Deleted, Vec::new()));
+                    }
+                    _ => {
+                        batch.put(&key(number), &step.to_le_bytes(), false);
+                        model.insert(key(number), (Kind::Live, step.to_le_bytes().to_vec()));
+                    }
+                }
+                memtable.apply(batch.as_bytes()).unwrap();
+            }
+            memtable.check().unwrap();
+            let mut position = memtable.first();
+            for (key, (kind, value)) in &model {
+                let slot = memtable.slot(position).unwrap();
+                assert_eq!((slot.key(), slot.kind, slot.value_slice()), (&key[..], *kind, &value[..]), "seed {seed}");
+                assert_eq!(memtable.get(key).unwrap().value(), *value);
+                position = memtable.next(position);
+            }
+            assert_eq!(position, None);
+            for _ in 0..50 {
+                let probe = key(random.below(key_count + 1));
+                let at = memtable.slot(memtable.seek(&probe)).map(|slot| slot.key().to_vec());
+                assert_eq!(at.as_ref(), model.range(probe.clone()..).next().map(|(key, _)| key));
+                let mut back = memtable.seek_before(&probe);
+                for (key, _) in model.range(..probe.clone()).rev().take(100) {
+                    assert_eq!(memtable.slot(back).unwrap().key(), key);
+                    back = memtable.previous(back);
+                }
+            }
+        }
+    }
+}

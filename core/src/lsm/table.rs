@@ -1,0 +1,638 @@
+//! A table: records in order of key, in an immutable file.
+//!
+//! ```text
+//!  data block ┼ … ┼ filter ┼ index block ┼ data block ┼ … ┼ filter ┼ index block ┼ top index ┼ meta ┼ footer
+//!
+//!  each block, as stored:  bytes ┼ codec u8 ┼ xxh3 u64        the checksum is seeded with file number and offset
+//!  codec 0: as is          codec 1: raw length u32 ┼ LZ4 block
+//!  index block:  last key (or a shorter one below the next key) → handle of a data block
+//!  top index:    the same of an index block                     → its handle ┼ the handle of its filter
+//!  meta:         what a manifest says of the table
+//!  footer:       magic u64 ┼ format u32 ┼ zero u32 ┼ meta offset u64 ┼ meta length u32 ┼ zero u32 ┼ xxh3 u64
+//! ```
+//!
+//! A look-up reads top index, filter, index block and data block, all through the cache; the filter says no for most
+//! keys that are not there. Records of a table beat the ranges that it removes (see `ranges`).
+
+use super::{
+    Error, Options,
+    block::{Block, BlockBuilder},
+    cache::{BlockCache, CacheKey, Cached},
+    entry::{Kind, key_hash},
+    filter,
+    ranges::Ranges,
+};
+use crate::{
+    base::{DecodeError, Reader, Writer, checksum_seeded},
+    storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind},
+};
+use alloc::{sync::Arc, vec::Vec};
+use bytes::Bytes;
+
+const TRAILER_BYTES: usize = 9;
+const CODEC_RAW: u8 = 0;
+const CODEC_LZ4: u8 = 1;
+/// Blocks below this size are compressed: above, builds for 32 and 64 bits would write different bytes.
+const COMPRESS_BYTES_MAX: usize = 65_000;
+const MAGIC: u64 = u64::from_le_bytes(*b"kvorumT1");
+/// On disk: a reader refuses greater ones.
+pub(super) const TABLE_FORMAT: u32 = 1;
+const FOOTER_BYTES: usize = 40;
+/// Written bytes are gathered up to this size.
+const WRITE_BYTES: usize = 256 << 10;
+/// Wanted size of an index block, in bytes of a data block.
+const INDEX_BYTES: usize = 4096;
+
+pub(super) fn table_file(number: u64) -> FileId {
+    FileId { kind: FileKind::Table, number }
+}
+
+/// Where a block is, its trailer included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Handle {
+    pub(super) offset: u64,
+    pub(super) len: u32,
+}
+
+impl Handle {
+    pub(super) fn encode(&self, writer: &mut Writer<'_>) {
+        writer.varint(self.offset);
+        writer.varint(u64::from(self.len));
+    }
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Handle, DecodeError> {
+        Ok(Handle { offset: reader.varint()?, len: reader.varint_u32()? })
+    }
+}
+
+/// What the engine knows of a table without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) number: u64,
+    pub(super) file_bytes: u64,
+    pub(super) entries: u64,
+    pub(super) deletes: u64,
+    pub(super) dead: u64,
+    /// First key, inclusive. A compaction that has taken the front of the table moves it on.
+    pub(super) from: Bytes,
+    /// Exclusive. All records and removed ranges lie within.
+    pub(super) to: Bytes,
+    pub(super) ranges: Ranges,
+    /// `len` 0: the table has no records.
+    pub(super) top: Handle,
+}
+
+impl Table {
+    pub(super) fn encode(&self, writer: &mut Writer<'_>) {
+        writer.varint(self.number);
+        writer.varint(self.file_bytes);
+        writer.varint(self.entries);
+        writer.varint(self.deletes);
+        writer.varint(self.dead);
+        writer.bytes(&self.from);
+        writer.bytes(&self.to);
+        self.ranges.encode(writer);
+        self.top.encode(writer);
+    }
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Table, DecodeError> {
+        let table = Table {
+            number: reader.varint()?,
+            file_bytes: reader.varint()?,
+            entries: reader.varint()?,
+            deletes: reader.varint()?,
+            dead: reader.varint()?,
+            from: Bytes::copy_from_slice(reader.bytes()?),
+            to: Bytes::copy_from_slice(reader.bytes()?),
+            ranges: Ranges::decode(reader)?,
+            top: Handle::decode(reader)?,
+        };
+        if table.from >= table.to {
+            return Err(reader.error("a table's first key before its end"));
+        }
+        Ok(table)
+    }
+    /// The same table without what lies before `from`.
+    pub(super) fn trimmed(&self, from: &[u8]) -> Table {
+        Table { from: Bytes::copy_from_slice(from), ranges: self.ranges.clipped(from, None), ..self.clone() }
+    }
+    pub(super) fn overlaps(&self, from: &[u8], to: Option<&[u8]>) -> bool {
+        &self.to[..] > from && to.is_none_or(|to| &self.from[..] < to)
+    }
+    fn corruption(&self, offset: u64, what: &'static str) -> Error {
+        Error::Corruption { file: table_file(self.number), offset, what }
+    }
+}
+
+/// Reads blocks, through a cache if there is one.
+pub(super) struct Loader<'a, S> {
+    pub(super) storage: &'a S,
+    pub(super) cache: Option<&'a mut BlockCache>,
+    pub(super) space: u32,
+}
+
+impl<S: Storage> Loader<'_, S> {
+    fn key(&self, table: &Table, handle: Handle) -> CacheKey {
+        CacheKey { space: self.space, table: table.number, offset: handle.offset }
+    }
+    pub(super) fn block(&mut self, table: &Table, handle: Handle) -> Result<Block, Error> {
+        let key = self.key(table, handle);
+        if let Some(Cached::Block(block)) = self.cache.as_mut().and_then(|cache| cache.get(key)) {
+            return Ok(block.clone());
+        }
+        let bytes = self.read(table, handle)?;
+        let block = Block::new(bytes).map_err(|what| table.corruption(handle.offset, what))?;
+        if let Some(cache) = &mut self.cache {
+            cache.insert(key, Cached::Block(block.clone()));
+        }
+        Ok(block)
+    }
+    /// Calls `look` on a filter without taking it out of the cache.
+    fn filter_may_hold(&mut self, table: &Table, handle: Handle, hash: u64) -> Result<bool, Error> {
+        if handle.len == 0 {
+            return Ok(true);
+        }
+        let key = self.key(table, handle);
+        if let Some(Cached::Filter(bits)) = self.cache.as_mut().and_then(|cache| cache.get(key)) {
+            return Ok(filter::may_hold(bits, hash));
+        }
+        let bytes = self.read(table, handle)?;
+        let answer = filter::may_hold(&bytes, hash);
+        if let Some(cache) = &mut self.cache {
+            cache.insert(key, Cached::Filter(bytes));
+        }
+        Ok(answer)
+    }
+    /// Reads, verifies and decompresses.
+    pub(super) fn read(&mut self, table: &Table, handle: Handle) -> Result<Bytes, Error> {
+        let len = handle.len as usize;
+        let end = handle.offset.checked_add(u64::from(handle.len));
+        if len < TRAILER_BYTES || end.is_none_or(|end| end > table.file_bytes) {
+            return Err(table.corruption(handle.offset, "a block beyond the end of its table"));
+        }
+        let mut stored = alloc::vec![0; len];
+        let count = read_table(self.storage, table.number, handle.offset, &mut stored)?;
+        if count < len {
+            return Err(table.corruption(handle.offset + count as u64, "the table is cut short"));
+        }
+        unpack(table.number, handle.offset, stored).map_err(|what| table.corruption(handle.offset, what))
+    }
+}
+
+fn read_table<S: Storage>(storage: &S, number: u64, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
+    storage.read_at(table_file(number), offset, buffer).map_err(|error| match error.kind {
+        // Its manifest named it when this read was made, so it was removed since.
+        StorageErrorKind::NotFound => Error::Superseded,
+        _ => Error::from(error),
+    })
+}
+
+fn block_seed(number: u64, offset: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ offset
+}
+
+/// What a stored block holds.
+fn unpack(number: u64, offset: u64, mut stored: Vec<u8>) -> Result<Bytes, &'static str> {
+    let Some((covered, sum)) = stored.split_last_chunk::<8>() else { return Err("a block without a trailer") };
+    if checksum_seeded(covered, block_seed(number, offset)) != u64::from_le_bytes(*sum) {
+        return Err("a block whose checksum is not that of its bytes");
+    }
+    let Some((codec, packed)) = covered.split_last() else { return Err("a block without a trailer") };
+    match *codec {
+        CODEC_RAW => {
+            let len = packed.len();
+            stored.truncate(len);
+            Ok(Bytes::from(stored))
+        }
+        CODEC_LZ4 => {
+            let Some((raw_len, packed)) = packed.split_first_chunk::<4>() else { return Err("a block too short") };
+            let raw_len = u32::from_le_bytes(*raw_len) as usize;
+            if raw_len > COMPRESS_BYTES_MAX {
+                return Err("a compressed block larger than any written");
+            }
+            let mut raw = alloc::vec![0; raw_len];
+            match lz4_flex::block::decompress_into(packed, &mut raw) {
+                Ok(len) if len == raw_len => Ok(Bytes::from(raw)),
+                _ => Err("a compressed block that does not decompress"),
+            }
+        }
+        _ => Err("a block of unknown codec"),
+    }
+}
+
+/// Looks a key up in one table. The caller has checked that the table's bounds hold it.
+pub(super) fn get<S: Storage>(
+    loader: &mut Loader<'_, S>,
+    table: &Table,
+    key: &[u8],
+    hash: u64,
+) -> Result<Option<(Kind, Bytes)>, Error> {
+    if table.top.len == 0 {
+        return Ok(None);
+    }
+    let top = loader.block(table, table.top)?;
+    let at = top.lower_bound(key);
+    if at == top.count() {
+        return Ok(None);
+    }
+    let (index, filter) = top_handles(table, &top, at)?;
+    if !loader.filter_may_hold(table, filter, hash)? {
+        return Ok(None);
+    }
+    let index = loader.block(table, index)?;
+    let at = index.lower_bound(key);
+    if at == index.count() {
+        return Ok(None);
+    }
+    let data = loader.block(table, data_handle(table, &index, at)?)?;
+    Ok(data.find(key, hash).map(|entry| (entry.kind, data.value(entry.value))))
+}
+
+fn top_handles(table: &Table, top: &Block, at: usize) -> Result<(Handle, Handle), Error> {
+    let mut reader = Reader::new(top.slice(top.entry(at).value));
+    let handles = Handle::decode(&mut reader).and_then(|index| Ok((index, Handle::decode(&mut reader)?)));
+    handles.map_err(|_| table.corruption(table.top.offset, "a top index without handles"))
+}
+
+fn data_handle(table: &Table, index: &Block, at: usize) -> Result<Handle, Error> {
+    let handle = Handle::decode(&mut Reader::new(index.slice(index.entry(at).value)));
+    handle.map_err(|_| table.corruption(table.top.offset, "an index without handles"))
+}
+
+/// Walks the records of one table, both ways.
+#[derive(Debug, Clone)]
+pub(super) struct TableCursor {
+    table: Arc<Table>,
+    top: Block,
+    top_at: usize,
+    index: Block,
+    index_at: usize,
+    data: Block,
+    /// `usize::MAX` is before the first record.
+    data_at: usize,
+}
+
+impl TableCursor {
+    /// Stands at the first record at or after `key`, or at none.
+    pub(super) fn seek<S: Storage>(
+        loader: &mut Loader<'_, S>,
+        table: &Arc<Table>,
+        key: &[u8],
+    ) -> Result<Option<TableCursor>, Error> {
+        if table.top.len == 0 {
+            return Ok(None);
+        }
+        let top = loader.block(table, table.top)?;
+        let top_at = top.lower_bound(key);
+        if top_at == top.count() {
+            return Ok(None);
+        }
+        let index = loader.block(table, top_handles(table, &top, top_at)?.0)?;
+        let index_at = index.lower_bound(key);
+        if index_at == index.count() {
+            return Err(table.corruption(table.top.offset, "an index that ends before its top index says"));
+        }
+        let data = loader.block(table, data_handle(table, &index, index_at)?)?;
+        let data_at = data.lower_bound(key);
+        let table = table.clone();
+        let mut cursor = TableCursor { table, top, top_at, index, index_at, data, data_at };
+        if cursor.data_at == cursor.data.count() && !cursor.next_block(loader)? {
+            return Ok(None);
+        }
+        Ok(Some(cursor))
+    }
+    /// Stands at the last record before `key`, or at none.
+    pub(super) fn seek_before<S: Storage>(
+        loader: &mut Loader<'_, S>,
+        table: &Arc<Table>,
+        key: &[u8],
+    ) -> Result<Option<TableCursor>, Error> {
+        if let Some(mut cursor) = TableCursor::seek(loader, table, key)? {
+            return Ok(cursor.previous(loader)?.then_some(cursor));
+        }
+        if table.top.len == 0 {
+            return Ok(None);
+        }
+        let top = loader.block(table, table.top)?;
+        let Some(top_at) = top.count().checked_sub(1) else { return Ok(None) };
+        let index = loader.block(table, top_handles(table, &top, top_at)?.0)?;
+        let Some(index_at) = index.count().checked_sub(1) else { return Ok(None) };
+        let data = loader.block(table, data_handle(table, &index, index_at)?)?;
+        let data_at = data.count();
+        let table = table.clone();
+        let mut cursor = TableCursor { table, top, top_at, index, index_at, data, data_at };
+        Ok(cursor.previous(loader)?.then_some(cursor))
+    }
+    /// Whether there was a next record.
+    pub(super) fn next<S: Storage>(&mut self, loader: &mut Loader<'_, S>) -> Result<bool, Error> {
+        self.data_at += 1;
+        if self.data_at < self.data.count() { Ok(true) } else { self.next_block(loader) }
+    }
+    fn next_block<S: Storage>(&mut self, loader: &mut Loader<'_, S>) -> Result<bool, Error> {
+        loop {
+            self.index_at += 1;
+            if self.index_at >= self.index.count() {
+                self.top_at += 1;
+                if self.top_at >= self.top.count() {
+                    return Ok(false);
+                }
+                let handle = top_handles(&self.table, &self.top, self.top_at)?.0;
+                self.index = loader.block(&self.table, handle)?;
+                self.index_at = 0;
+            }
+            if self.index_at < self.index.count() {
+                let handle = data_handle(&self.table, &self.index, self.index_at)?;
+                self.data = loader.block(&self.table, handle)?;
+                self.data_at = 0;
+                if self.data.count() > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    /// Whether there was a previous record.
+    pub(super) fn previous<S: Storage>(&mut self, loader: &mut Loader<'_, S>) -> Result<bool, Error> {
+        loop {
+            if self.data_at > 0 {
+                self.data_at -= 1;
+                return Ok(true);
+            }
+            while self.index_at == 0 {
+                if self.top_at == 0 {
+                    return Ok(false);
+                }
+                self.top_at -= 1;
+                let handle = top_handles(&self.table, &self.top, self.top_at)?.0;
+                self.index = loader.block(&self.table, handle)?;
+                self.index_at = self.index.count();
+            }
+            self.index_at -= 1;
+            let handle = data_handle(&self.table, &self.index, self.index_at)?;
+            self.data = loader.block(&self.table, handle)?;
+            self.data_at = self.data.count();
+        }
+    }
+    pub(super) fn read_key(&self, key: &mut Vec<u8>) {
+        key.clear();
+        key.extend_from_slice(self.data.prefix());
+        key.extend_from_slice(self.data.entry(self.data_at).suffix);
+    }
+    pub(super) fn kind(&self) -> Kind {
+        self.data.entry(self.data_at).kind
+    }
+    pub(super) fn value(&self) -> Bytes {
+        self.data.value(self.data.entry(self.data_at).value)
+    }
+    pub(super) fn value_slice(&self) -> &[u8] {
+        self.data.slice(self.data.entry(self.data_at).value)
+    }
+}
+
+/// Reads the whole table and checks what its blocks say against one another.
+pub(super) fn verify<S: Storage>(storage: &S, table: &Arc<Table>) -> Result<(), Error> {
+    let mut loader = Loader { storage, cache: None, space: 0 };
+    read_footer(storage, table)?;
+    if table.top.len == 0 {
+        return Ok(());
+    }
+    let top = loader.block(table, table.top)?;
+    let (mut last, mut key) = (None::<Vec<u8>>, Vec::new());
+    for top_at in 0..top.count() {
+        let (index_handle, filter_handle) = top_handles(table, &top, top_at)?;
+        let index = loader.block(table, index_handle)?;
+        for index_at in 0..index.count() {
+            let handle = data_handle(table, &index, index_at)?;
+            let data = loader.block(table, handle)?;
+            data.check().map_err(|what| table.corruption(handle.offset, what))?;
+            for at in 0..data.count() {
+                key.clear();
+                key.extend_from_slice(data.prefix());
+                key.extend_from_slice(data.entry(at).suffix);
+                if last.as_ref().is_some_and(|last| *last >= key) {
+                    return Err(table.corruption(handle.offset, "keys out of order"));
+                }
+                if !loader.filter_may_hold(table, filter_handle, key_hash(&key))? {
+                    return Err(table.corruption(filter_handle.offset, "a filter that denies a key"));
+                }
+                last = Some(key.clone());
+            }
+        }
+    }
+    if last.is_some_and(|last| last >= table.to) {
+        return Err(table.corruption(table.top.offset, "a key beyond the table's bounds"));
+    }
+    Ok(())
+}
+
+fn read_footer<S: Storage>(storage: &S, table: &Table) -> Result<(), Error> {
+    let Some(offset) = table.file_bytes.checked_sub(FOOTER_BYTES as u64) else {
+        return Err(table.corruption(0, "a table too short"));
+    };
+    let mut footer = [0; FOOTER_BYTES];
+    let count = read_table(storage, table.number, offset, &mut footer)?;
+    let (covered, sum) = footer.split_at(FOOTER_BYTES - 8);
+    let is_whole = count == FOOTER_BYTES
+        && checksum_seeded(covered, block_seed(table.number, offset)).to_le_bytes() == *sum
+        && covered[..8] == MAGIC.to_le_bytes();
+    if !is_whole {
+        return Err(table.corruption(offset, "a footer whose checksum is not that of its bytes"));
+    }
+    let format = u32::from_le_bytes([covered[8], covered[9], covered[10], covered[11]]);
+    if format > TABLE_FORMAT {
+        return Err(Error::FormatTooNew { file: table_file(table.number), found: format });
+    }
+    Ok(())
+}
+
+/// Writes one table. Records come in order of key.
+#[derive(Debug, Clone)]
+pub(super) struct TableWriter {
+    number: u64,
+    block_bytes: usize,
+    filter_bits: u32,
+    out: Vec<u8>,
+    /// Where `out` goes in the file.
+    out_offset: u64,
+    data: BlockBuilder,
+    index: BlockBuilder,
+    top: BlockBuilder,
+    hashes: Vec<u64>,
+    scratch: Vec<u8>,
+    packed: Vec<u8>,
+    first: Vec<u8>,
+    entries: u64,
+    deletes: u64,
+    dead: u64,
+}
+
+impl TableWriter {
+    pub(super) fn create<S: Storage>(
+        storage: &mut S,
+        number: u64,
+        options: &Options,
+        filter_bits: u32,
+    ) -> Result<TableWriter, StorageError> {
+        storage.create(table_file(number))?;
+        Ok(TableWriter {
+            number,
+            block_bytes: options.block_bytes as usize,
+            filter_bits,
+            out: Vec::new(),
+            out_offset: 0,
+            data: BlockBuilder::default(),
+            index: BlockBuilder::default(),
+            top: BlockBuilder::default(),
+            hashes: Vec::new(),
+            scratch: Vec::new(),
+            packed: Vec::new(),
+            first: Vec::new(),
+            entries: 0,
+            deletes: 0,
+            dead: 0,
+        })
+    }
+    /// Bytes of the file so far, about.
+    pub(super) fn bytes(&self) -> u64 {
+        self.offset() + (self.data.bytes() + self.index.bytes() + self.top.bytes()) as u64
+    }
+    fn offset(&self) -> u64 {
+        self.out_offset + self.out.len() as u64
+    }
+    pub(super) fn push<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        key: &[u8],
+        kind: Kind,
+        value: &[u8],
+    ) -> Result<(), StorageError> {
+        // A large value does not share its block, so that reading its neighbours does not read it.
+        let would_be = self.data.bytes() + key.len() + value.len();
+        let is_due = self.data.bytes() >= self.block_bytes || would_be > self.block_bytes * 2 || self.data.is_full();
+        if !self.data.is_empty() && is_due {
+            self.finish_data(Some(key));
+            if self.out.len() >= WRITE_BYTES {
+                self.write_out(storage)?;
+            }
+        }
+        if self.entries == 0 {
+            self.first.extend_from_slice(key);
+        }
+        self.entries += 1;
+        self.deletes += u64::from(kind == Kind::Deleted);
+        self.dead += u64::from(kind == Kind::Dead);
+        let hash = key_hash(key);
+        self.hashes.push(hash);
+        self.data.push(key, kind, value, hash);
+        Ok(())
+    }
+    fn finish_data(&mut self, next: Option<&[u8]>) {
+        let separator = separator(self.data.last_key(), next).to_vec();
+        self.data.finish(true, &mut self.scratch);
+        let handle = self.put_block();
+        let mut value = Vec::new();
+        handle.encode(&mut Writer(&mut value));
+        self.index.push(&separator, Kind::Live, &value, 0);
+        if self.index.bytes() >= INDEX_BYTES || self.index.is_full() || next.is_none() {
+            self.finish_index(&separator);
+        }
+    }
+    fn finish_index(&mut self, separator: &[u8]) {
+        let mut filter_handle = Handle::default();
+        if self.filter_bits > 0 {
+            self.scratch = filter::build(&self.hashes, self.filter_bits);
+            filter_handle = self.put_block();
+        }
+        self.hashes.clear();
+        self.index.finish(false, &mut self.scratch);
+        let handle = self.put_block();
+        let mut value = Vec::new();
+        handle.encode(&mut Writer(&mut value));
+        filter_handle.encode(&mut Writer(&mut value));
+        self.top.push(separator, Kind::Live, &value, 0);
+    }
+    /// Appends the block in `scratch`.
+    fn put_block(&mut self) -> Handle {
+        let offset = self.offset();
+        let start = self.out.len();
+        if !self.try_compressed() {
+            self.out.extend_from_slice(&self.scratch);
+            self.out.push(CODEC_RAW);
+        }
+        let sum = checksum_seeded(&self.out[start..], block_seed(self.number, offset));
+        self.out.extend_from_slice(&sum.to_le_bytes());
+        Handle { offset, len: (self.out.len() - start) as u32 }
+    }
+    fn try_compressed(&mut self) -> bool {
+        if self.scratch.len() > COMPRESS_BYTES_MAX {
+            return false;
+        }
+        self.packed.resize(lz4_flex::block::get_maximum_output_size(self.scratch.len()), 0);
+        let Ok(len) = lz4_flex::block::compress_into(&self.scratch, &mut self.packed) else { return false };
+        // Less than 12 % saved is not worth the decompression at each read.
+        if (len + 4) * 100 > self.scratch.len() * 88 {
+            return false;
+        }
+        self.out.extend_from_slice(&(self.scratch.len() as u32).to_le_bytes());
+        self.out.extend_from_slice(&self.packed[..len]);
+        self.out.push(CODEC_LZ4);
+        true
+    }
+    fn write_out<S: Storage>(&mut self, storage: &mut S) -> Result<(), StorageError> {
+        storage.write_at(table_file(self.number), self.out_offset, &self.out)?;
+        self.out_offset += self.out.len() as u64;
+        self.out.clear();
+        Ok(())
+    }
+    /// Writes what is left and syncs. `ranges` are what the table removes from older runs; with no records and no
+    /// ranges there is no table.
+    pub(super) fn finish<S: Storage>(mut self, storage: &mut S, ranges: Ranges) -> Result<Table, StorageError> {
+        assert!(self.entries > 0 || !ranges.is_empty(), "a table is made for something");
+        let mut last = self.data.last_key().to_vec();
+        let mut top = Handle::default();
+        if self.entries > 0 {
+            self.finish_data(None);
+            self.top.finish(false, &mut self.scratch);
+            top = self.put_block();
+            last.push(0);
+        }
+        let (mut from, mut to) = (Bytes::from(core::mem::take(&mut self.first)), Bytes::from(last));
+        if let (Some(low), Some(high)) = (ranges.as_slice().first(), ranges.as_slice().last()) {
+            from = if self.entries == 0 { low.0.clone() } else { from.min(low.0.clone()) };
+            to = to.max(high.1.clone());
+        }
+        let mut table = Table {
+            number: self.number,
+            file_bytes: 0,
+            entries: self.entries,
+            deletes: self.deletes,
+            dead: self.dead,
+            from,
+            to,
+            ranges,
+            top,
+        };
+        self.scratch.clear();
+        table.encode(&mut Writer(&mut self.scratch));
+        let meta = self.put_block();
+        let offset = self.offset();
+        let start = self.out.len();
+        let mut writer = Writer(&mut self.out);
+        writer.u64(MAGIC);
+        writer.u32(TABLE_FORMAT);
+        writer.u32(0);
+        writer.u64(meta.offset);
+        writer.u32(meta.len);
+        writer.u32(0);
+        let sum = checksum_seeded(&self.out[start..], block_seed(self.number, offset));
+        self.out.extend_from_slice(&sum.to_le_bytes());
+        self.write_out(storage)?;
+        table.file_bytes = self.out_offset;
+        storage.sync(table_file(self.number)).map_err(super::log::final_failure)?;
+        Ok(table)
+    }
+}
+
+/// A key at or after `last` and before `next`, as short as it can be.
+fn separator<'a>(last: &'a [u8], next: Option<&'a [u8]>) -> &'a [u8] {
+    let Some(next) = next else { return last };
+    let common = last.iter().zip(next).take_while(|(one, two)| one == two).count();
+    if common + 1 < next.len() && common + 1 < last.len() { &next[..common + 1] } else { last }
+}

@@ -1,0 +1,112 @@
+//! C7 at one replica: what it has acknowledged survives its crashes.
+//!
+//! Judges by the messages on the network (who was sent what, and said that it holds it) and by what its disk holds when it
+//! starts again.
+
+use crate::base::{KeyspaceId, Micros, PartitionId};
+use crate::data::Audit;
+use crate::message::{DataMessage, PeerMessage, Reason, WriteAnswer};
+use crate::sim::script::NodeIndex;
+use crate::sim::verdict::{Checker, Violation};
+use crate::version::{Cell, Resolve};
+use alloc::collections::BTreeMap;
+use alloc::{format, vec::Vec};
+use bytes::Bytes;
+
+/// A write that a node was sent.
+#[derive(Debug, Clone)]
+struct Sent {
+    partition: PartitionId,
+    keyspace: KeyspaceId,
+    key: Bytes,
+    cell: Bytes,
+    is_hint: bool,
+}
+
+/// What each node has acknowledged since its disk was new.
+#[derive(Debug, Clone, Default)]
+pub struct HeldChecker {
+    /// By sender, receiver and operation.
+    sent: BTreeMap<(NodeIndex, NodeIndex, u64), Sent>,
+    acknowledged: BTreeMap<NodeIndex, Vec<Sent>>,
+}
+
+/// Writes that may be on their way. Older ones are forgotten: their operations are over.
+const SENT_MAX: usize = 4_096;
+
+impl HeldChecker {
+    /// A message leaves.
+    pub fn on_sent(&mut self, from: NodeIndex, to: NodeIndex, message: &PeerMessage) {
+        let PeerMessage::Data { partition, message } = message else { return };
+        match message {
+            DataMessage::Write { op, keyspace, reason, key, cell, .. } if *op != 0 => {
+                if self.sent.len() >= SENT_MAX {
+                    self.sent.pop_first();
+                }
+                let is_hint = matches!(reason, Reason::Hint { .. });
+                let (partition, keyspace) = (*partition, *keyspace);
+                let sent = Sent { partition, keyspace, key: key.clone(), cell: cell.clone(), is_hint };
+                self.sent.insert((from, to, *op), sent);
+            }
+            DataMessage::WriteAnswer { op, answer: WriteAnswer::Held | WriteAnswer::Outrun(_) } => {
+                if let Some(sent) = self.sent.remove(&(to, from, *op)) {
+                    self.acknowledged.entry(from).or_default().push(sent);
+                }
+            }
+            _ => {}
+        }
+    }
+    /// A node lost its disk.
+    pub fn on_wiped(&mut self, node: NodeIndex) {
+        self.acknowledged.remove(&node);
+    }
+    /// A node gave a partition away.
+    pub fn on_dropped(&mut self, node: NodeIndex, partition: PartitionId) {
+        if let Some(acknowledged) = self.acknowledged.get_mut(&node) {
+            acknowledged.retain(|sent| sent.partition != partition);
+        }
+    }
+    /// A node starts again with this on its disk. With `is_rotten` its disk was damaged: it may have lost the end of its
+    /// log, which nothing can tell from a torn tail, but nothing before what it has kept.
+    pub fn on_restart(
+        &mut self,
+        node: NodeIndex,
+        audit: &Audit,
+        resolve: Resolve,
+        is_rotten: bool,
+        now: Micros,
+    ) -> Vec<Violation> {
+        let Some(acknowledged) = self.acknowledged.get_mut(&node) else { return Vec::new() };
+        // Hints leave when they are delivered; whether too early is C2's to say.
+        acknowledged.retain(|sent| !sent.is_hint || is_hint_there(audit, sent));
+        let is_lost = |sent: &Sent| !sent.is_hint && !holds(audit, sent, resolve);
+        let end = match is_rotten {
+            true => acknowledged.iter().rposition(|sent| !is_lost(sent)).map_or(0, |last| last + 1),
+            false => acknowledged.len(),
+        };
+        acknowledged.truncate(end);
+        let mut violations = Vec::new();
+        for sent in acknowledged.iter().filter(|sent| is_lost(sent)) {
+            let key = core::str::from_utf8(&sent.key).unwrap_or("?");
+            let text = format!("{node} has lost a write of {key} that it had said to hold");
+            violations.push(Violation { checker: Checker::C7, at: now, text });
+        }
+        violations.truncate(1); // One is enough to tell.
+        violations
+    }
+}
+
+fn is_hint_there(audit: &Audit, sent: &Sent) -> bool {
+    audit.hints.iter().any(|(_, partition)| *partition == sent.partition)
+}
+
+fn holds(audit: &Audit, sent: &Sent, resolve: Resolve) -> bool {
+    let Some(held) = audit.cells.get(&(sent.partition, sent.keyspace, sent.key.clone())) else {
+        return false;
+    };
+    if *held == sent.cell {
+        return true;
+    }
+    let (Ok(held), Ok(sent)) = (Cell::decode(held), Cell::decode(&sent.cell)) else { return false };
+    held.merge(&sent, resolve, crate::base::Sabotage::NONE).cell == held
+}

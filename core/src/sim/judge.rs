@@ -1,0 +1,211 @@
+//! The end of a run: everything has healed and clients rest; the cluster must settle, and what lies on the owners' disks is
+//! held against what was promised.
+
+use super::checkers::{FinalKey, inventions, lost_acks, zombies};
+use super::client::key_name;
+use super::script::NodeIndex;
+use super::verdict::{Checker, Violation};
+use super::world::World;
+use crate::base::{KeyspaceId, Micros, PartitionId};
+use crate::data::Audit;
+use crate::ring::{Durability, Liveness, View, partition_of_key};
+use crate::version::Cell;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// How long a healed cluster without clients may take to settle.
+const SETTLE_MAX: Micros = Micros::from_secs(30);
+/// How often it is asked.
+const ASK_EVERY: Micros = Micros::from_millis(500);
+
+impl World {
+    /// Lets the cluster settle, then judges the whole run.
+    pub(super) fn judge(&mut self) {
+        let until = self.now() + SETTLE_MAX;
+        let mut why = self.unsettled();
+        while why.is_some() && self.now() < until && self.violations.is_empty() {
+            let next = self.now() + ASK_EVERY;
+            self.run_until(next);
+            why = self.unsettled();
+        }
+        if self.violations.is_empty()
+            && let Some(why) = why
+        {
+            let seconds = SETTLE_MAX.as_millis() / 1_000;
+            self.report(Checker::C4, format!("{seconds} s after clients rest: {why}"));
+        }
+        if self.violations.is_empty() {
+            self.judge_disks();
+        }
+        self.seal();
+    }
+    fn report(&mut self, checker: Checker, text: String) {
+        let at = self.now();
+        self.violations.push(Violation { checker, at, text });
+    }
+    /// What is not yet at rest, as the nodes see it; `None` if everything is.
+    fn unsettled(&self) -> Option<String> {
+        let mut views: Vec<(NodeIndex, &Arc<View>)> = Vec::new();
+        for host in &self.hosts {
+            let index = host.index;
+            let Some(node) = &host.node else { continue };
+            let Some(view) = node.view() else { return Some(format!("{index} is not a member")) };
+            views.push((index, view));
+        }
+        let (_, first) = views.first()?;
+        for (index, view) in &views {
+            if view.topology != first.topology {
+                let (a, b) = (view.topology.epoch, first.topology.epoch);
+                return Some(format!("{index} is in {a}, another in {b}"));
+            }
+            if let Some((member, state)) = view.liveness.iter().find(|(_, state)| *state != Liveness::Up) {
+                return Some(format!("{index} takes {member} for {state:?}"));
+            }
+            if let Some(member) = view.topology.members.iter().find(|member| member.refilling) {
+                return Some(format!("{} refills", member.name));
+            }
+        }
+        for (number, state) in first.topology.partitions.iter().enumerate() {
+            if !state.next.is_empty() || !state.releasing.is_empty() {
+                return Some(format!("partition {number} still moves: {state:?}"));
+            }
+        }
+        for host in &self.hosts {
+            for shard in host.node.iter().flat_map(|node| node.shards()) {
+                let pending = shard.gauged().hints_pending;
+                if pending > 0 {
+                    return Some(format!("{} still holds {pending} hints", host.index));
+                }
+                if shard.load() != [0, 0, 0] {
+                    return Some(format!("{} is still busy: {:?}", host.index, shard.load()));
+                }
+            }
+        }
+        self.disagreement(&views)
+    }
+    /// Owners whose trees differ, and those who hold what is not theirs.
+    fn disagreement(&self, views: &[(NodeIndex, &Arc<View>)]) -> Option<String> {
+        let (_, view) = views.first()?;
+        let mut roots: Vec<Option<(NodeIndex, u128)>> = alloc::vec![None; view.topology.partitions.len()];
+        for (index, own) in views {
+            let node = self.node(*index)?;
+            let mut held = alloc::vec![0; view.topology.partitions.len()];
+            for (partition, root) in node.shards().iter().flat_map(|shard| shard.held()) {
+                if !own.owns(partition) {
+                    return Some(format!("{index} still holds partition {partition}, which is not its own"));
+                }
+                held[usize::from(partition.0)] = root;
+            }
+            for (number, root) in held.into_iter().enumerate() {
+                if !own.owns(PartitionId(number as u16)) {
+                    continue;
+                }
+                match roots[number] {
+                    None => roots[number] = Some((*index, root)),
+                    Some((_, known)) if known == root => {}
+                    Some((other, _)) => {
+                        return Some(format!("{index} and {other} differ in partition {number}"));
+                    }
+                }
+            }
+        }
+        None
+    }
+    /// What lies on the disks, whatever the nodes believe.
+    fn judge_disks(&mut self) {
+        let mut audits: Vec<(NodeIndex, Arc<View>, Audit)> = Vec::new();
+        for index in 0..self.hosts.len() {
+            let node = NodeIndex(index as u8);
+            let Some(view) = self.node(node).and_then(|node| node.view()).cloned() else { continue };
+            match self.audit(node) {
+                Ok(audit) => audits.push((node, view, audit)),
+                Err(error) => {
+                    return self.report(Checker::C7, format!("the disk of {node} cannot be read: {error}"));
+                }
+            }
+        }
+        for (index, view, audit) in &audits {
+            let own = audit.roots.iter().find(|(partition, _)| !view.owns(**partition));
+            if let Some((partition, _)) = own {
+                return self.report(
+                    Checker::C4,
+                    format!("the disk of {index} holds {partition}, which is not its own"),
+                );
+            }
+            if let Some((target, partition)) = audit.hints.first() {
+                return self.report(
+                    Checker::C4,
+                    format!("the disk of {index} holds a hint for {target} of {partition}"),
+                );
+            }
+            let believed =
+                self.node(*index).into_iter().flat_map(|node| node.shards()).flat_map(|shard| shard.held());
+            let wrong = believed
+                .filter(|(partition, root)| audit.roots.get(partition).copied().unwrap_or(0) != *root)
+                .map(|(partition, _)| partition)
+                .next();
+            if let Some(partition) = wrong {
+                let text = format!("the tree of {partition} at {index} is not that of its cells");
+                return self.report(Checker::C4, text);
+            }
+        }
+        let mut finals = Vec::new();
+        for key in 0..self.options.keys {
+            match self.final_key(key, &audits) {
+                Ok(found) => finals.push(found),
+                Err(text) => return self.report(Checker::C4, text),
+            }
+        }
+        self.judge_history(&finals);
+    }
+    /// What all owners of a key hold.
+    fn final_key(&self, key: u16, audits: &[(NodeIndex, Arc<View>, Audit)]) -> Result<FinalKey, String> {
+        let name = key_name(key);
+        let mut agreed: Option<(NodeIndex, Option<&bytes::Bytes>)> = None;
+        for (index, view, audit) in audits {
+            let partition = partition_of_key(&name, view.topology.partition_count());
+            if !view.owns(partition) {
+                continue;
+            }
+            let held = audit.cells.get(&(partition, KeyspaceId(0), name.clone()));
+            match agreed {
+                None => agreed = Some((*index, held)),
+                Some((_, known)) if known == held => {}
+                Some((other, _)) => {
+                    return Err(format!("{index} and {other} hold different cells of k{key}"));
+                }
+            }
+        }
+        let bytes = agreed.and_then(|(_, held)| held);
+        let cell = match bytes.map(Cell::decode).transpose() {
+            Ok(cell) => cell,
+            Err(error) => return Err(format!("the cell of k{key} is damaged: {}", error)),
+        };
+        Ok(FinalKey { key, cell, read_ms: self.true_ms() })
+    }
+    fn judge_history(&mut self, finals: &[FinalKey]) {
+        let (resolve, now) = (self.options.resolve, self.now());
+        let mut found = inventions(&self.history, &self.reads);
+        // C2 and C7 are promised under `always`, and for a last write that wins only where majorities meet.
+        let is_promised = self.options.durability == Durability::Always
+            && (self.options.writes_meet() || resolve == crate::version::Resolve::Siblings);
+        if is_promised {
+            found.extend(lost_acks(&self.history, finals, resolve, self.power_cut_at, now));
+            found.extend(zombies(&self.history, finals, resolve, now));
+        }
+        for final_key in finals {
+            let count = final_key.cell.as_ref().map_or(0, Cell::identity_count);
+            let most = crate::version::SIBLING_COUNT_MAX * usize::from(self.options.n.max(1));
+            if count > most {
+                let text = format!(
+                    "key k{} ends with {count} siblings, and {most} at most are promised",
+                    final_key.key
+                );
+                found.push(Violation { checker: Checker::C10, at: now, text });
+            }
+        }
+        self.violations.extend(found);
+    }
+}

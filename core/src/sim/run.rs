@@ -1,0 +1,94 @@
+use super::nemesis::default_script;
+use super::script::Script;
+use super::swarm::Options;
+use super::verdict::{Checker, Violation};
+use super::world::World;
+use crate::base::{Bug, Micros};
+use alloc::format;
+use alloc::vec::Vec;
+use serde::Serialize;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunReport {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// The hash over all events.
+    #[serde(serialize_with = "hex")]
+    pub trace_hash: u128,
+    /// Promises broken; empty is good.
+    pub violations: Vec<Violation>,
+    /// Events that happened.
+    pub events: u64,
+    /// Operations of clients.
+    pub operations: u32,
+    /// How much virtual time went by.
+    pub virtual_time: Micros,
+}
+
+fn hex<S: serde::Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:032x}"))
+}
+
+/// Runs a script to its end, lets the cluster settle and judges it.
+pub fn run(options: Options, script: Script) -> RunReport {
+    let seed = options.seed;
+    let end = script.end();
+    let mut world = World::new(options, script);
+    // Clients that were told to rest still wait for their last answers.
+    world.run_until(end + Micros::from_millis(1_500));
+    world.judge();
+    RunReport {
+        seed,
+        trace_hash: world.trace_hash(),
+        violations: world.violations.clone(),
+        events: world.event_count(),
+        operations: world.history.len(),
+        virtual_time: world.now(),
+    }
+}
+
+/// Runs a seed with its default script.
+pub fn run_seed(seed: u64) -> RunReport {
+    run_options(Options::drawn(seed))
+}
+
+/// Runs options with the script that their seed draws.
+pub fn run_options(options: Options) -> RunReport {
+    let script = default_script(&options);
+    run(options, script)
+}
+
+/// Runs the same options twice: C11.
+pub fn run_twice(options: Options) -> RunReport {
+    let mut report = run_options(options.clone());
+    let again = run_options(options);
+    if report.violations.is_empty() && again.trace_hash != report.trace_hash {
+        let text =
+            format!("the trace hash is {:032x}, and again {:032x}", report.trace_hash, again.trace_hash);
+        report.violations.push(Violation { checker: Checker::C11, at: report.virtual_time, text });
+    }
+    report
+}
+
+/// The checker that is named for a bug: the one that has to catch it.
+pub fn checker_of(bug: Bug) -> Checker {
+    match bug {
+        Bug::AckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
+        Bug::HintAckBeforeSync
+        | Bug::ReplyCountedTwice
+        | Bug::OldOwnerDropsEarly
+        | Bug::JointSetSkipped
+        | Bug::MergeDropsSibling
+        | Bug::LostWriteNotRestamped
+        | Bug::ActorReusedAfterWipe
+        | Bug::RefillingOwnerVotes => Checker::C2,
+        Bug::TombstoneDroppedEarly => Checker::C3,
+        Bug::TreeKeepsOldHash => Checker::C4,
+        Bug::ReporterCountedTwice => Checker::C8,
+        Bug::PromiseNotSynced | Bug::ProposerPrefersOwn => Checker::C9,
+        Bug::SiblingBoundIgnored => Checker::C10,
+        Bug::ProcessDependentOrder => Checker::C11,
+        Bug::DeadlineNeverArmed => Checker::C12,
+    }
+}

@@ -1,0 +1,765 @@
+use super::checkers::{ControlChecker, HeldChecker};
+use super::client::{Client, Habits, PATIENCE, outcome_of};
+use super::history::{Asked, History, OpNumber, Outcome};
+use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, is_failure};
+use super::network::{Fate, Network};
+use super::queue::Queue;
+use super::script::{Action, DiskMood, NodeIndex, Script};
+use super::swarm::Options;
+use super::verdict::{Checker, Violation};
+use crate::base::trace::{Kind, TraceHash, push_record, records, split};
+use crate::base::{Bug, Micros, PartitionId, checksum};
+use crate::control::{self, Birth, Destination, Start};
+use crate::data::{Audit, Reply, RequestId};
+use crate::lsm;
+use crate::message::PeerMessage;
+use crate::node::{Input, Output};
+use crate::version::SIBLING_COUNT_MAX;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use alloc::{format, string::ToString};
+
+/// How much later than its deadline an answer may come.
+const ANSWER_SLACK: Micros = Micros::from_millis(250);
+/// Words of events that are gathered before they are folded into the hash.
+const FOLD_WORDS: usize = 1 << 14;
+/// Most operations, accesses and waits of a shard at once: far above what the clients of a world can cause.
+const LOAD_MAX: usize = 50_000;
+
+/// What happens at a time.
+#[derive(Debug, Clone)]
+enum Event {
+    /// Something reaches a host, if it still lives the life that it was meant for.
+    Arrives { at: NodeIndex, life: u32, what: Arrival },
+    /// A node wants to be woken.
+    Wake { node: NodeIndex, life: u32 },
+    /// A client begins its next operation.
+    ClientBegins(u16),
+    /// A client gives up waiting.
+    ClientGivesUp { client: u16, op: OpNumber },
+}
+
+/// An operation that a node was asked for.
+#[derive(Debug, Clone)]
+struct Asking {
+    client: u16,
+    key: u16,
+    node: NodeIndex,
+    life: u32,
+}
+
+/// A whole cluster in one thread: hosts, a network, clients, a script of faults, and checkers that watch.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub(super) options: Options,
+    script: Script,
+    next_line: usize,
+    pub(super) now: Micros,
+    queue: Queue<Event>,
+    network: Network,
+    pub(super) hosts: Vec<Host>,
+    clients: Vec<Client>,
+    habits: Habits,
+    /// Operations a second, all clients together.
+    load: u32,
+    asked: BTreeMap<RequestId, Asking>,
+    pub(super) history: History,
+    /// Every value ever read: key, who wrote it, when read.
+    pub(super) reads: Vec<(u16, OpNumber, Micros)>,
+    next_message: u64,
+    control_checker: ControlChecker,
+    held_checker: HeldChecker,
+    pub(super) violations: Vec<Violation>,
+    pub(super) power_cut_at: Option<Micros>,
+    /// When faults ended, if they have.
+    pub(super) healed_at: Option<Micros>,
+    /// Hosts whose disk was damaged since their last start.
+    rotten: Vec<NodeIndex>,
+    words: Vec<u32>,
+    hash: TraceHash,
+    kept_trace: Vec<u32>,
+    events: u64,
+}
+
+impl World {
+    /// A world that has not begun.
+    pub fn new(options: Options, script: Script) -> World {
+        let hosts =
+            (0..options.node_count()).map(|index| Host::new(NodeIndex(index), options.shards, options.seed));
+        let clients = (0..options.clients).map(|index| Client::new(options.seed, index));
+        let habits = Habits::drawn(&options);
+        let is_stubborn = options.sabotage.is(Bug::SiblingBoundIgnored);
+        World {
+            network: Network::new(options.seed),
+            hosts: hosts.collect(),
+            clients: clients.collect(),
+            habits: if is_stubborn { habits.stubborn() } else { habits },
+            options,
+            script,
+            next_line: 0,
+            now: Micros(0),
+            queue: Queue::new(),
+            load: 0,
+            asked: BTreeMap::new(),
+            history: History::default(),
+            reads: Vec::new(),
+            next_message: 0,
+            control_checker: ControlChecker::default(),
+            held_checker: HeldChecker::default(),
+            violations: Vec::new(),
+            power_cut_at: None,
+            healed_at: None,
+            rotten: Vec::new(),
+            words: Vec::new(),
+            hash: TraceHash::default(),
+            kept_trace: Vec::new(),
+            events: 0,
+        }
+    }
+    /// The virtual time.
+    pub fn now(&self) -> Micros {
+        self.now
+    }
+    /// Promises broken so far.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+    /// Events that have happened.
+    pub fn event_count(&self) -> u64 {
+        self.events
+    }
+    /// What clients did and were told.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+    /// The hash over all events so far.
+    pub fn trace_hash(&self) -> u128 {
+        let mut hash = self.hash;
+        if !self.words.is_empty() {
+            hash.fold(&self.words);
+        }
+        hash.value()
+    }
+    /// Takes the events since the last call, if the options keep them.
+    pub fn take_trace(&mut self) -> Vec<u32> {
+        core::mem::take(&mut self.kept_trace)
+    }
+    /// Whether the script is done.
+    pub fn is_script_done(&self) -> bool {
+        self.next_line >= self.script.lines.len()
+    }
+    /// The node of a host that runs.
+    pub fn node(&self, index: NodeIndex) -> Option<&crate::node::Node> {
+        self.hosts.get(usize::from(index.0))?.node.as_ref()
+    }
+    /// Does the next thing, unless it lies beyond `until`; `false` if so.
+    pub fn step(&mut self, until: Micros) -> bool {
+        let line = self.script.lines.get(self.next_line).copied();
+        let event_at = self.queue.next_at();
+        match (line, event_at) {
+            (Some(line), at) if at.is_none_or(|at| line.at <= at) => {
+                if line.at > until {
+                    return false;
+                }
+                self.now = self.now.max(line.at);
+                self.next_line += 1;
+                self.act(line.action);
+            }
+            (_, Some(at)) if at <= until => {
+                let Some((at, event)) = self.queue.take() else { return false };
+                self.now = self.now.max(at);
+                self.on_event(event);
+            }
+            _ => return false,
+        }
+        self.events += 1;
+        true
+    }
+    /// Goes on to a time.
+    pub fn run_until(&mut self, until: Micros) {
+        while self.violations.is_empty() && self.step(until) {}
+        self.now = self.now.max(until);
+    }
+
+    // --- what the script does ---
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Start(node) => self.start(node),
+            Action::Kill(node) => self.crash(node, false),
+            Action::Power(node) => self.crash(node, true),
+            Action::Wipe(node) => {
+                self.crash(node, true);
+                self.wipe(node);
+            }
+            Action::Rot(node) => {
+                self.crash(node, true);
+                if self.host(node).is_some_and(Host::rot) {
+                    self.rotten.push(node);
+                }
+            }
+            Action::Pause(node) => self.pause(node, true),
+            Action::Resume(node) => self.pause(node, false),
+            Action::Cut(from, to) => {
+                self.network.cut(from, to);
+                self.emit(from, Kind::Link, &[u32::from(from.0), u32::from(to.0), 0]);
+            }
+            Action::Join(from, to) => {
+                self.network.join(from, to);
+                self.emit(from, Kind::Link, &[u32::from(from.0), u32::from(to.0), 1]);
+            }
+            Action::Clock(node, offset_ms) => {
+                if let Some(host) = self.host(node) {
+                    host.offset_ms = offset_ms;
+                }
+            }
+            Action::Disk(node, mood) => {
+                if let Some(host) = self.host(node) {
+                    host.set_mood(mood);
+                }
+            }
+            Action::Network(rates) => self.network.set_rates(rates),
+            Action::Load(ops) => self.set_load(ops),
+            Action::PowerAll => {
+                self.power_cut_at = Some(self.now);
+                for index in 0..self.hosts.len() {
+                    self.crash(NodeIndex(index as u8), true);
+                }
+            }
+            Action::Heal => self.heal(),
+        }
+    }
+    fn heal(&mut self) {
+        self.healed_at = Some(self.now);
+        self.network.heal();
+        for index in 0..self.hosts.len() {
+            let node = NodeIndex(index as u8);
+            let host = &mut self.hosts[index];
+            host.set_mood(DiskMood::Ok);
+            if host.is_paused {
+                self.pause(node, false);
+            } else if self.hosts[index].node.is_none() {
+                self.start(node);
+            }
+        }
+    }
+    fn host(&mut self, node: NodeIndex) -> Option<&mut Host> {
+        self.hosts.get_mut(usize::from(node.0))
+    }
+    fn address(node: NodeIndex, port: u16) -> String {
+        format!("n{}:{port}", node.0)
+    }
+    fn start(&mut self, node: NodeIndex) {
+        let options = self.options.clone();
+        let is_rotten = self.rotten.contains(&node);
+        self.rotten.retain(|rotten| *rotten != node);
+        let Some(host) = self.hosts.get(usize::from(node.0)) else { return };
+        if host.node.is_some() {
+            return;
+        }
+        let has_lived = host.life > 0;
+        if has_lived && !self.audit_restart(node, is_rotten) {
+            return;
+        }
+        let Some(host) = self.host(node) else { return };
+        let is_first = node == NodeIndex(0) && host.life == 0;
+        let start = if is_first {
+            Start::Bootstrap(Birth {
+                lineage: checksum(&options.seed.to_le_bytes()) | 1,
+                partitions: options.partitions,
+                n: options.n,
+                r: options.r,
+                w: options.w,
+                resolve: options.resolve,
+                durability: options.durability,
+            })
+        } else {
+            let seed = NodeIndex(u8::from(node == NodeIndex(0)));
+            Start::Join { seed: World::address(seed, 7381) }
+        };
+        let config = control::Config {
+            name: node.to_string(),
+            store: host.store,
+            listen: World::address(node, 7379),
+            admin: World::address(node, 7380),
+            peer: World::address(node, 7381),
+            start,
+            entropy: host.entropy(),
+            sabotage: options.sabotage,
+            trace: true,
+        };
+        let engine = self.engine_options();
+        let now = self.now;
+        let Some(host) = self.host(node) else { return };
+        match host.start(now, config, &engine, options.sabotage) {
+            Ok(()) => {
+                self.emit(node, Kind::Restarted, &[]);
+                self.tell_links(node, true);
+                self.drive(node);
+            }
+            Err(error) => self.on_damaged(node, is_rotten, &error),
+        }
+    }
+    /// What lies on the disk is held against what the node has acknowledged. `false` if it cannot be read.
+    fn audit_restart(&mut self, node: NodeIndex, is_rotten: bool) -> bool {
+        match self.audit(node) {
+            Ok(audit) => {
+                let (resolve, now) = (self.options.resolve, self.now);
+                let found = self.held_checker.on_restart(node, &audit, resolve, is_rotten, now);
+                self.violations.extend(found);
+                true
+            }
+            Err(error) => {
+                self.on_damaged(node, is_rotten, &error);
+                false
+            }
+        }
+    }
+    /// The engine refuses its disk. After rot that is right, and the operator begins anew with an empty one.
+    fn on_damaged(&mut self, node: NodeIndex, is_rotten: bool, error: &lsm::Error) {
+        if is_rotten {
+            self.wipe(node);
+            return self.start(node);
+        }
+        let text = format!("{node} does not start on its own disk: {error}");
+        self.violations.push(Violation { checker: Checker::C7, at: self.now, text });
+    }
+    pub(super) fn engine_options(&self) -> lsm::Options {
+        lsm::Options {
+            memtable_bytes: self.options.memtable_bytes,
+            table_bytes: self.options.memtable_bytes,
+            block_bytes: 1 << 10,
+            sabotage: self.options.sabotage,
+            ..lsm::Options::default()
+        }
+    }
+    /// All that lies on a host's disks, read from copies.
+    pub(super) fn audit(&self, node: NodeIndex) -> Result<Audit, lsm::Error> {
+        let mut whole = Audit::default();
+        let Some(host) = self.hosts.get(usize::from(node.0)) else { return Ok(whole) };
+        for disk in &host.disks {
+            let audit = Audit::read(&mut disk.clone(), self.engine_options())?;
+            whole.cells.extend(audit.cells);
+            whole.hints.extend(audit.hints);
+            whole.roots.extend(audit.roots);
+        }
+        Ok(whole)
+    }
+    fn crash(&mut self, node: NodeIndex, is_power_cut: bool) {
+        let Some(host) = self.host(node) else { return };
+        if host.node.is_none() {
+            return;
+        }
+        let was_paused = host.is_paused;
+        host.crash(is_power_cut);
+        self.emit(node, Kind::Crashed, &[u32::from(is_power_cut)]);
+        if !is_power_cut && !was_paused {
+            self.tell_links(node, false);
+        }
+    }
+    fn wipe(&mut self, node: NodeIndex) {
+        if let Some(host) = self.host(node) {
+            host.wipe();
+        }
+        self.control_checker.forget(u32::from(node.0));
+        self.held_checker.on_wiped(node);
+        self.emit(node, Kind::Crashed, &[3]);
+    }
+    fn pause(&mut self, node: NodeIndex, is_paused: bool) {
+        let now = self.now;
+        let Some(host) = self.host(node) else { return };
+        if host.node.is_none() || host.is_paused == is_paused {
+            return;
+        }
+        host.is_paused = is_paused;
+        host.unsteady_at = now;
+        if is_paused {
+            return self.emit(node, Kind::Crashed, &[2]);
+        }
+        let arrivals = core::mem::take(&mut host.inbox);
+        host.wake = None;
+        for arrival in arrivals {
+            self.arrive(node, arrival);
+        }
+        self.wake(node);
+    }
+    /// The others notice that a host's connections work, or broke.
+    fn tell_links(&mut self, about: NodeIndex, up: bool) {
+        for index in 0..self.hosts.len() {
+            let other = NodeIndex(index as u8);
+            if other == about || self.network.is_cut(about, other) || self.network.is_cut(other, about) {
+                continue;
+            }
+            let at = self.now + self.network.notice();
+            let life = self.hosts[index].life;
+            let what = Arrival::Link { about, up };
+            self.queue.add(at, Event::Arrives { at: other, life, what });
+        }
+    }
+
+    // --- what happens ---
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Arrives { at, life, what } => {
+                let Some(host) = self.host(at) else { return };
+                if host.life != life || host.node.is_none() {
+                    if let Arrival::Message { from, id, .. } = what {
+                        self.emit(at, Kind::Lost, &lost(id, from, at, 2));
+                    }
+                } else if host.is_paused {
+                    host.inbox.push(what);
+                } else {
+                    self.arrive(at, what);
+                }
+            }
+            Event::Wake { node, life } => {
+                let now = self.now;
+                let Some(host) = self.host(node) else { return };
+                if host.life == life && !host.is_paused && host.wake == Some(now) {
+                    host.wake = None;
+                    self.wake(node);
+                }
+            }
+            Event::ClientBegins(client) => self.begin(client),
+            Event::ClientGivesUp { client, op } => self.give_up(client, op),
+        }
+    }
+    fn wake(&mut self, node: NodeIndex) {
+        self.handle(node, Input::Wake);
+        self.drive(node);
+    }
+    fn arrive(&mut self, at: NodeIndex, what: Arrival) {
+        match what {
+            Arrival::Input(input) => self.handle(at, input),
+            Arrival::Disk(call) => {
+                if let Some(input) = self.host(at).and_then(|host| host.perform(call)) {
+                    self.handle(at, input);
+                }
+            }
+            Arrival::Link { about, up } => {
+                if let Some(member) = self.member(at, about) {
+                    self.handle(at, Input::Link { member, up });
+                }
+            }
+            Arrival::Message { from, from_store, id, message } => {
+                self.emit(at, Kind::Received, &received(id, from, at, &message));
+                // As the handshake does it: the sender is who it says only with the store that the topology names.
+                let known = self.member(at, from).filter(|member| {
+                    let node = self.hosts[usize::from(at.0)].node.as_ref();
+                    let member =
+                        node.and_then(|node| node.view()).and_then(|view| view.topology.member(*member));
+                    member.is_some_and(|member| member.store == from_store)
+                });
+                self.handle(at, Input::Message { from: known, message });
+            }
+        }
+        self.drive(at);
+    }
+    /// The number under which host `at` knows host `about`.
+    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<crate::base::MemberId> {
+        let view = self.hosts.get(usize::from(at.0))?.node.as_ref()?.view()?;
+        view.topology.member_named(&about.to_string()).map(|member| member.id)
+    }
+    fn handle(&mut self, at: NodeIndex, input: Input) {
+        if let Input::Work(_, _, done) = &input
+            && is_failure(done)
+            && self.rotten.is_empty()
+            && self.options.sabotage == crate::base::Sabotage::NONE
+        {
+            let text = format!("{at} cannot read its own disk: {done:?}");
+            self.violations.push(Violation { checker: Checker::Invariant, at: self.now, text });
+        }
+        let now = self.now;
+        let Some(host) = self.host(at) else { return };
+        let clocks = host.now(now);
+        if let Some(node) = &mut host.node {
+            node.handle(clocks, input);
+        }
+    }
+    /// Performs what a node wants until it wants nothing more.
+    fn drive(&mut self, at: NodeIndex) {
+        while let Some(output) =
+            self.host(at).and_then(|host| host.node.as_mut()).and_then(|node| node.poll())
+        {
+            match output {
+                Output::Reply { id, reply } => self.on_reply(id, reply),
+                Output::Send { to, message } => self.send(at, to, message),
+                Output::Log { shard, write, is_synced: false } => {
+                    // In the turn itself, as natively.
+                    if let Some(input) = self.host(at).map(|host| host.run(DiskCall::Log(shard, write))) {
+                        self.handle(at, input);
+                    }
+                }
+                Output::Log { shard, write, .. } => self.call(at, DiskCall::Log(shard, write)),
+                Output::LogSync { shard, sync } => self.call(at, DiskCall::Sync(shard, sync)),
+                Output::Work { shard, id, work } => self.call(at, DiskCall::Work(shard, id, work)),
+                Output::Notice(_) => {}
+            }
+        }
+        self.collect(at);
+        self.check_node(at);
+        self.schedule(at);
+    }
+    fn call(&mut self, at: NodeIndex, call: DiskCall) {
+        let now = self.now;
+        let Some(host) = self.host(at) else { return };
+        let (number, takes) = host.call(call);
+        let life = host.life;
+        self.queue.add(now + takes, Event::Arrives { at, life, what: Arrival::Disk(number) });
+    }
+    fn schedule(&mut self, node: NodeIndex) {
+        let now = self.now;
+        let Some(host) = self.host(node) else { return };
+        let Some(wanted) = host.node.as_ref().and_then(|node| node.wake_at()) else { return };
+        let at = wanted.max(now);
+        if host.wake.is_none_or(|known| known > at) {
+            host.wake = Some(at);
+            let life = host.life;
+            self.queue.add(at, Event::Wake { node, life });
+        }
+    }
+    fn send(&mut self, from: NodeIndex, to: Destination, message: PeerMessage) {
+        let Some(to) = self.resolve(from, &to).filter(|to| usize::from(to.0) < self.hosts.len()) else {
+            return;
+        };
+        self.next_message += 1;
+        let id = self.next_message;
+        self.held_checker.on_sent(from, to, &message);
+        self.emit(from, Kind::Sent, &received(id, from, to, &message));
+        match self.network.send(self.now, from, to) {
+            Fate::Cut => self.emit(from, Kind::Lost, &lost(id, from, to, 1)),
+            Fate::Lost => self.emit(from, Kind::Lost, &lost(id, from, to, 0)),
+            Fate::Arrives(times) => {
+                let from_store = self.hosts[usize::from(from.0)].store;
+                let life = self.hosts[usize::from(to.0)].life;
+                for time in times {
+                    let what = Arrival::Message { from, from_store, id, message: message.clone() };
+                    self.queue.add(time, Event::Arrives { at: to, life, what });
+                }
+            }
+        }
+    }
+    fn resolve(&self, from: NodeIndex, to: &Destination) -> Option<NodeIndex> {
+        let address = match to {
+            Destination::Address(address) => address,
+            Destination::Member(member) => {
+                let view = self.hosts.get(usize::from(from.0))?.node.as_ref()?.view()?;
+                &view.topology.member(*member)?.peer
+            }
+        };
+        let name = address.split(':').next()?;
+        name.strip_prefix('n')?.parse().ok().map(NodeIndex)
+    }
+
+    // --- clients ---
+
+    fn set_load(&mut self, ops: u32) {
+        let was_idle = self.load == 0;
+        self.load = ops;
+        if was_idle && ops > 0 {
+            for client in 0..self.clients.len() {
+                self.rest(client as u16);
+            }
+        }
+    }
+    /// A client waits a while before its next operation.
+    fn rest(&mut self, client: u16) {
+        if self.load == 0 {
+            return;
+        }
+        let mean = 1_000_000 * self.clients.len() as u64 / u64::from(self.load);
+        let pause = self.clients[usize::from(client)].random().below(2 * mean.max(1));
+        self.queue.add(self.now + Micros(pause), Event::ClientBegins(client));
+    }
+    fn begin(&mut self, index: u16) {
+        if self.load == 0 || self.clients[usize::from(index)].busy.is_some() {
+            return;
+        }
+        let alive: Vec<NodeIndex> =
+            self.hosts.iter().filter(|host| host.node.is_some()).map(|host| host.index).collect();
+        let client = &mut self.clients[usize::from(index)];
+        let Some(node) = client.random().pick(&alive).copied() else { return self.rest(index) };
+        let plan = client.plan(self.now, &self.options, self.habits);
+        let (key, asked) = (plan.key, plan.asked.clone());
+        let number = self.history.begin(key, node, self.now, |_| asked);
+        self.clients[usize::from(index)].busy = Some(number);
+        self.emit(node, Kind::OpStarted, &[number.0, 0, verb(&plan.asked), u32::from(key)]);
+        let id = RequestId(u64::from(number.0) + 1);
+        let life = self.hosts[usize::from(node.0)].life;
+        self.asked.insert(id, Asking { client: index, key, node, life });
+        let request = plan.request(number, self.now);
+        let what = Arrival::Input(Input::Request { id, request });
+        self.queue.add(self.now + Micros(50), Event::Arrives { at: node, life, what });
+        let patience = self.now + PATIENCE + ANSWER_SLACK;
+        self.queue.add(patience, Event::ClientGivesUp { client: index, op: number });
+    }
+    fn on_reply(&mut self, id: RequestId, reply: Reply) {
+        let Some(asking) = self.asked.remove(&id) else {
+            let text = format!("request {} was answered twice, or late beyond all patience", id.0);
+            self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
+            return;
+        };
+        let number = OpNumber((id.0 - 1) as u32);
+        let outcome = outcome_of(&reply);
+        self.history.end(number, self.now, outcome);
+        let mut value_hash = 0;
+        if let Reply::Read(read) = &reply {
+            let view = self.hosts[usize::from(asking.node.0)].node.as_ref().and_then(|node| node.view());
+            let lineage = view.map_or(0, |view| view.topology.lineage);
+            let seen = self.clients[usize::from(asking.client)].remember(lineage, asking.key, read);
+            self.reads.extend(seen.values.iter().map(|writer| (asking.key, *writer, self.now)));
+            if let Some(cell) = &read.cell {
+                value_hash = checksum(&cell.to_bytes());
+                self.check_siblings(asking.key, cell.identity_count());
+            }
+        }
+        let [low, high] = split(value_hash);
+        let code = match outcome {
+            Outcome::Done { .. } => 0,
+            Outcome::NotDone => 1,
+            Outcome::Unknown => 2,
+        };
+        self.emit(asking.node, Kind::OpEnded, &[number.0, 0, code, low, high]);
+        self.check_success(number, &reply);
+        self.finish(asking.client, number);
+    }
+    /// Each of N owners may take siblings up to the bound before it hears of the others'.
+    fn check_siblings(&mut self, key: u16, count: usize) {
+        let most = SIBLING_COUNT_MAX * usize::from(self.options.n.max(1));
+        if count > most {
+            let text = format!("key k{key} has {count} siblings, and {most} at most are promised");
+            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
+        }
+    }
+    /// Some time after healing every operation must succeed, but for those that are refused for what they ask.
+    fn check_success(&mut self, number: OpNumber, reply: &Reply) {
+        use crate::data::Refusal::{ClusterDown, InDoubt, Storage, TryAgain};
+        let Reply::Refused(refusal @ (TryAgain(_) | ClusterDown { .. } | InDoubt { .. } | Storage(_))) =
+            reply
+        else {
+            return;
+        };
+        let Some(healed) = self.healed_at else { return };
+        let Some(record) = self.history.get(number) else { return };
+        if record.started > healed + super::nemesis::HEALED_GRACE {
+            let since = record.started.since(healed).as_millis();
+            let text = format!(
+                "operation {} of k{} through {}, begun {since} ms after healing, failed: {refusal}",
+                number.0, record.key, record.node
+            );
+            self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
+        }
+    }
+    fn give_up(&mut self, client: u16, number: OpNumber) {
+        if self.clients[usize::from(client)].busy != Some(number) {
+            return;
+        }
+        let id = RequestId(u64::from(number.0) + 1);
+        if let Some(asking) = self.asked.get(&id) {
+            let host = &self.hosts[usize::from(asking.node.0)];
+            let began = self.history.get(number).map_or(self.now, |record| record.started);
+            let is_steady = host.life == asking.life && !host.is_paused && host.unsteady_at < began;
+            if is_steady {
+                let text = format!(
+                    "operation {} was not answered by its deadline through {}",
+                    number.0, asking.node
+                );
+                self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
+            }
+            if host.life != asking.life {
+                self.asked.remove(&id);
+            }
+        }
+        self.history.end(number, self.now, Outcome::Unknown);
+        self.finish(client, number);
+    }
+    fn finish(&mut self, client: u16, number: OpNumber) {
+        if self.clients[usize::from(client)].busy == Some(number) {
+            self.clients[usize::from(client)].busy = None;
+            self.rest(client);
+        }
+    }
+
+    // --- what is watched ---
+
+    fn emit(&mut self, node: NodeIndex, kind: Kind, payload: &[u32]) {
+        push_record(&mut self.words, kind, u32::from(node.0), self.now, payload);
+    }
+    /// Takes a node's events into the hash and shows them to the checkers.
+    fn collect(&mut self, at: NodeIndex) {
+        let start = self.words.len();
+        let Some(node) = self.hosts.get_mut(usize::from(at.0)).and_then(|host| host.node.as_mut()) else {
+            return;
+        };
+        node.take_trace(&mut self.words);
+        let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
+        for record in records(&self.words[start..]) {
+            self.control_checker.feed(&record, members);
+            if record.kind == Kind::PartitionDropped
+                && let Some(partition) = record.payload.first()
+            {
+                self.held_checker.on_dropped(at, PartitionId(*partition as u16));
+            }
+        }
+        self.violations.extend(self.control_checker.take());
+        if self.words.len() >= FOLD_WORDS {
+            self.fold();
+        }
+    }
+    fn fold(&mut self) {
+        self.hash.fold(&self.words);
+        if self.options.keep_trace {
+            self.kept_trace.extend_from_slice(&self.words);
+        }
+        self.words.clear();
+    }
+    fn check_node(&mut self, at: NodeIndex) {
+        let Some(node) = self.hosts.get(usize::from(at.0)).and_then(|host| host.node.as_ref()) else {
+            return;
+        };
+        // Structures are checked now and then, bounds always.
+        if self.events.is_multiple_of(256)
+            && let Err(broken) = node.check()
+        {
+            let text = format!("{at}: not so: {broken}");
+            self.violations.push(Violation { checker: Checker::Invariant, at: self.now, text });
+        }
+        if node.shards().iter().any(|shard| shard.load().iter().any(|load| *load > LOAD_MAX)) {
+            let text = format!("{at} has more in flight than {LOAD_MAX}");
+            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
+        }
+    }
+    /// Ends the gathering of events.
+    pub(super) fn seal(&mut self) {
+        self.fold();
+    }
+    /// The true Unix time, in milliseconds.
+    pub(super) fn true_ms(&self) -> u64 {
+        WALL_AT_START_MS + self.now.as_millis()
+    }
+}
+
+fn verb(asked: &Asked) -> u32 {
+    match asked {
+        Asked::Read => 0,
+        Asked::Put { .. } => 1,
+        Asked::Delete { .. } => 2,
+        Asked::Expire { .. } => 3,
+    }
+}
+
+fn received(id: u64, from: NodeIndex, to: NodeIndex, message: &PeerMessage) -> [u32; 6] {
+    let (kind, weight) = match message {
+        PeerMessage::Control(message) => (u32::from(message.kind()), 0),
+        PeerMessage::Data { message, .. } => (256 + u32::from(message.kind()), message.weight() as u32),
+    };
+    let [low, high] = split(id);
+    [low, high, u32::from(from.0), u32::from(to.0), kind, weight]
+}
+
+fn lost(id: u64, from: NodeIndex, to: NodeIndex, reason: u32) -> [u32; 5] {
+    let [low, high] = split(id);
+    [low, high, u32::from(from.0), u32::from(to.0), reason]
+}
