@@ -10,3 +10,6 @@ pub mod clock;
 pub mod disk;
 pub mod peer;
 pub mod reactor;
+pub mod admin;
+pub mod cli;
+pub mod server;

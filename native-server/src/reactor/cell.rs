@@ -105,8 +105,8 @@ impl ShardCell {
         self.wake_at()
     }
     /// Publishes counts for other threads to read.
-    pub fn publish(&self, counters: &Counters) {
-        *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters.clone();
+    pub fn publish(&self, counters: Counters) {
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
     /// Counts, as last published.
     pub fn counters(&self) -> Counters {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub struct ControlSeat {
     control: Control,
     inputs: Vec<Input>,
+    is_traced: bool,
 }
 
 /// What the control plane wants of its thread.
@@ -24,7 +25,7 @@ pub enum Wanted {
 impl ControlSeat {
     /// A seat for a machine that has not run yet.
     pub fn new(control: Control) -> ControlSeat {
-        ControlSeat { control, inputs: Vec::new() }
+        ControlSeat { control, inputs: Vec::new(), is_traced: false }
     }
     /// Something for the machine's next turn.
     pub fn push(&mut self, input: Input) {
@@ -56,9 +57,15 @@ impl ControlSeat {
                 Output::Notice(notice) => log(&notice, shared),
             }
         }
-        let words = self.control.take_trace();
-        if shared.is_listened_to() && !words.is_empty() {
-            shared.events.push(words);
+        if self.is_traced {
+            let words = self.control.take_trace();
+            if !words.is_empty() {
+                shared.events.push(words);
+            }
+        }
+        if self.is_traced != shared.is_listened_to() {
+            self.is_traced = shared.is_listened_to();
+            self.control.set_trace(self.is_traced);
         }
     }
 }

@@ -1027,7 +1027,7 @@ impl DataThread {
         }
         if seat.published_at + PUBLISH_EVERY <= now.mono {
             seat.published_at = now.mono;
-            cell.publish(seat.shard.counters());
+            cell.publish(seat.shard.gauged());
         }
     }
 
