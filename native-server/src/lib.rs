@@ -4,12 +4,12 @@
 //! what clients speak, [`peer`] is what nodes speak, [`admin`] is HTTP for operators, [`engine`] drives one engine
 //! for embedded use.
 
-pub mod command;
-pub mod resp;
+pub mod admin;
+pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod disk;
 pub mod peer;
 pub mod reactor;
-pub mod admin;
-pub mod cli;
+pub mod resp;
 pub mod server;

@@ -18,7 +18,8 @@ impl Admin {
             let _ = sender.send(replies);
         });
         let mailboxes = &self.shared.mailboxes;
-        mailboxes[NEXT.fetch_add(1, Ordering::Relaxed) % mailboxes.len()].send(Mail::Calls(Calls { ops, done }));
+        mailboxes[NEXT.fetch_add(1, Ordering::Relaxed) % mailboxes.len()]
+            .send(Mail::Calls(Calls { ops, done }));
         match tokio::time::timeout(ANSWER_MAX, receiver).await {
             Ok(Ok(replies)) => replies,
             _ => vec![Reply::Refused(Refusal::TryAgain("the node is stopping")); count],

@@ -26,7 +26,9 @@ fn check(admin: &Admin, headers: &HeaderMap) -> Result<(), &'static str> {
     if let Some(host) = text(header::HOST)?
         && !is_own_host(host, own)
     {
-        return Err("this Host is not a name of the node: use its address, localhost or its --advertise name\n");
+        return Err(
+            "this Host is not a name of the node: use its address, localhost or its --advertise name\n",
+        );
     }
     if let Some(origin) = text(header::ORIGIN)? {
         let view = admin.shared.view();
@@ -83,7 +85,8 @@ mod tests {
         }
         assert!(is_origin_of("http://localhost:7380", "127.0.0.1:7380"));
         assert!(is_origin_of("http://node1.example:7380", own));
-        for origin in ["http://127.0.0.1:7381", "https://127.0.0.1:7380", "null", "http://evil.example:7380"] {
+        for origin in ["http://127.0.0.1:7381", "https://127.0.0.1:7380", "null", "http://evil.example:7380"]
+        {
             assert!(!is_origin_of(origin, "127.0.0.1:7380"), "{origin}");
         }
     }

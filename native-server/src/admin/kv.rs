@@ -1,9 +1,9 @@
 use super::{Admin, percent};
+use axum::Json;
 use axum::body::Bytes as Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use bytes::Bytes;
 use kvorum_core::base::PartitionId;
 use kvorum_core::data::{Expiry, Op, Refusal, Reply, WriteReply};
@@ -39,7 +39,8 @@ pub fn read_entries(bytes: &Bytes) -> Option<Vec<Entry>> {
     while at < bytes.len() {
         let head = bytes.get(at..)?.first_chunk::<8>()?;
         let [a, b, c, d, e, f, g, h] = *head;
-        let (key, value) = (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize);
+        let (key, value) =
+            (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize);
         let (from, middle) = (at + 8, at + 8 + key);
         let end = middle.checked_add(value).filter(|end| *end <= bytes.len())?;
         entries.push((bytes.slice(from..middle), bytes.slice(middle..end)));
@@ -215,7 +216,9 @@ pub async fn scan(State(admin): State<Admin>, Query(query): Query<ScanQuery>) ->
         found += page.entries.len() as u32;
         match page.next_hash {
             Some(next) => hash = next,
-            None if partition.0 + 1 < partition_count => (partition, hash) = (PartitionId(partition.0 + 1), 0),
+            None if partition.0 + 1 < partition_count => {
+                (partition, hash) = (PartitionId(partition.0 + 1), 0)
+            }
             None => break 0,
         }
         if found >= limit || body.len() >= SCAN_BYTES_MAX {
@@ -238,7 +241,10 @@ mod tests {
         write_entry(&mut bytes, b"", &[0xff; 300]);
         let whole = Bytes::from(bytes);
         let entries = read_entries(&whole).unwrap();
-        assert_eq!(entries, [(Bytes::from_static(b"k"), Bytes::new()), (Bytes::new(), Bytes::from(vec![0xff; 300]))]);
+        assert_eq!(
+            entries,
+            [(Bytes::from_static(b"k"), Bytes::new()), (Bytes::new(), Bytes::from(vec![0xff; 300]))]
+        );
         for cut in 1..whole.len() {
             let read = read_entries(&whole.slice(..cut));
             assert!(read.is_none() || cut == 9, "cut at {cut}");

@@ -50,11 +50,7 @@ pub async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 fn process_lines(admin: &Admin, text: &mut Text) {
     let settings = &admin.shared.settings;
     text.head("kvorum_build_info", "gauge", "The version, as a label.");
-    text.line(
-        "kvorum_build_info",
-        &[("version", &env!("CARGO_PKG_VERSION")), ("node", &settings.name)],
-        &1,
-    );
+    text.line("kvorum_build_info", &[("version", &env!("CARGO_PKG_VERSION")), ("node", &settings.name)], &1);
     let (user, system) = process::cpu_seconds();
     text.one("process_cpu_seconds_total", "counter", "CPU time, user and system.", &(user + system));
     text.one("process_resident_memory_bytes", "gauge", "Resident memory.", &process::resident_bytes());
@@ -74,7 +70,11 @@ fn request_lines(admin: &Admin, text: &mut Text) {
         }
     }
     text.line("kvorum_requests_total", &[("verb", &"unknown")], &sum(|thread| &thread.unknown));
-    text.head("kvorum_replies_refused_total", "counter", "Requests that shards refused, by the word of the reply.");
+    text.head(
+        "kvorum_replies_refused_total",
+        "counter",
+        "Requests that shards refused, by the word of the reply.",
+    );
     for (index, code) in REFUSAL_CODES.iter().enumerate() {
         let count: u64 = threads.iter().map(|thread| thread.refusals[index].load(Ordering::Relaxed)).sum();
         text.line("kvorum_replies_refused_total", &[("code", code)], &count);
@@ -83,7 +83,12 @@ fn request_lines(admin: &Admin, text: &mut Text) {
     let total = admin.shared.connection_total.load(Ordering::Relaxed);
     text.one("kvorum_connections_total", "counter", "Client connections since the start.", &total);
     let cut_off = sum(|thread| &thread.clients_cut_off);
-    text.one("kvorum_clients_cut_off_total", "counter", "Clients cut off because they did not read.", &cut_off);
+    text.one(
+        "kvorum_clients_cut_off_total",
+        "counter",
+        "Clients cut off because they did not read.",
+        &cut_off,
+    );
     text.one("kvorum_turns_total", "counter", "Turns of the data threads.", &sum(|thread| &thread.turns));
     text.head("kvorum_peer_messages_total", "counter", "Messages between nodes.");
     for (what, count) in [
@@ -126,7 +131,12 @@ fn shard_lines(snapshots: &[Snapshot], text: &mut Text) {
         if GAUGES.contains(&name.as_str()) {
             text.one(&format!("kvorum_{name}"), "gauge", "Held now, all shards of this node.", &count);
         } else {
-            text.one(&format!("kvorum_{name}_total"), "counter", "Since the start, all shards of this node.", &count);
+            text.one(
+                &format!("kvorum_{name}_total"),
+                "counter",
+                "Since the start, all shards of this node.",
+                &count,
+            );
         }
     }
 }
@@ -138,7 +148,9 @@ fn engine_lines(snapshots: &[Snapshot], text: &mut Text) {
             text.line(name, &[("shard", &snapshot.shard.0)], &of(snapshot));
         }
     };
-    each(text, "kvorum_lsm_memtable_bytes", "gauge", "Active and frozen memtables.", &|s| s.engine.memtable_bytes);
+    each(text, "kvorum_lsm_memtable_bytes", "gauge", "Active and frozen memtables.", &|s| {
+        s.engine.memtable_bytes
+    });
     each(text, "kvorum_lsm_log_bytes", "gauge", "Log not yet flushed.", &|s| s.engine.log_bytes);
     each(text, "kvorum_lsm_flushes_total", "counter", "Flushes finished.", &|s| s.engine.flushes);
     each(text, "kvorum_lsm_compactions_total", "counter", "Compactions finished.", &|s| s.engine.compactions);

@@ -12,7 +12,7 @@ pub mod percent;
 mod status;
 
 pub use events::Hub;
-pub use kv::{Entry, read_entries, write_entry};
+pub use kv::{BulkReply, Entry, read_entries, write_entry};
 
 use crate::reactor::Shared;
 use axum::Router;

@@ -78,12 +78,10 @@ impl Answer {
     #[inline]
     pub fn encode(&self, reply: &Reply, moment: Moment, out: &mut Replies<'_>) {
         match (self, reply) {
-            (Answer::Value, Reply::Read(read)) => {
-                match winner(&read.cell, moment).and_then(Sibling::value) {
-                    Some(value) => out.bulk(value),
-                    None => out.null(),
-                }
-            }
+            (Answer::Value, Reply::Read(read)) => match winner(&read.cell, moment).and_then(Sibling::value) {
+                Some(value) => out.bulk(value),
+                None => out.null(),
+            },
             (Answer::Ok, Reply::Written(_)) => out.ok(),
             (_, Reply::Refused(refusal)) => refuse(refusal, out),
             (_, Reply::Read(read)) => self.encode_read(&read.cell, moment, out),
@@ -127,8 +125,7 @@ impl Answer {
             Answer::Encoding => match found.and_then(Sibling::value) {
                 None => out.null(),
                 Some(value) => {
-                    let is_integer =
-                        std::str::from_utf8(value).is_ok_and(|text| text.parse::<i64>().is_ok());
+                    let is_integer = std::str::from_utf8(value).is_ok_and(|text| text.parse::<i64>().is_ok());
                     out.bulk(match (is_integer, value.len()) {
                         (true, _) => b"int",
                         (false, 0..=44) => b"embstr",

@@ -81,9 +81,8 @@ fn no_auth() -> Wrong {
 fn hello(args: Args<'_>, session: &mut Session, out: &mut Replies<'_>) -> Result<(), Wrong> {
     let mut protocol = session.protocol;
     if args.len() > 1 {
-        let version = integer(args.get(1)).map_err(|_| {
-            wrong("Protocol version is not an integer or out of range")
-        })?;
+        let version =
+            integer(args.get(1)).map_err(|_| wrong("Protocol version is not an integer or out of range"))?;
         protocol = match version {
             2 => Protocol::V2,
             3 => Protocol::V3,
@@ -190,7 +189,9 @@ fn client(
         }
         (b"no-evict" | b"no-touch", 3) | (b"maint_notifications", _) => out.ok(),
         (b"tracking", 3..) if is(args.get(2), "off") => out.ok(),
-        (b"tracking", _) => return Err(wrong("CLIENT TRACKING is not supported: Kvorum sends no invalidations")),
+        (b"tracking", _) => {
+            return Err(wrong("CLIENT TRACKING is not supported: Kvorum sends no invalidations"));
+        }
         (b"trackinginfo", 2) => {
             out.map(3);
             out.bulk(b"flags");

@@ -145,9 +145,7 @@ fn plan_known(
         Verb::KvGet => kv_get(args),
         Verb::KvPut => kv_put(args, now_ms),
         Verb::KvDel => kv_del(args),
-        Verb::KvExplain => {
-            Ok(Plan::Ask { op: Op::Explain { key: key() }, answer: Answer::Explained })
-        }
+        Verb::KvExplain => Ok(Plan::Ask { op: Op::Explain { key: key() }, answer: Answer::Explained }),
         _ => local::run(spec, args, session, node, now_ms, out),
     }
 }

@@ -123,8 +123,7 @@ verbs! {
 
 const NO_TYPES: &str = "Kvorum keeps strings only: lists, hashes, sets, sorted sets, streams are not offered";
 const NO_SCRIPTS: &str = "a script would have to run on all owners of a key at once";
-const NO_TRANSACTIONS: &str =
-    "keys live on different nodes; send the commands as a plain pipeline (redis-py: pipeline(transaction=False))";
+const NO_TRANSACTIONS: &str = "keys live on different nodes; send the commands as a plain pipeline (redis-py: pipeline(transaction=False))";
 const NO_PUBSUB: &str = "Kvorum carries no messages between clients";
 const NO_BLOCKING: &str = "Kvorum has no blocking commands";
 const NO_COPY: &str = "it would not be one step across nodes; read and write yourself";
@@ -133,34 +132,145 @@ const NO_ADMIN: &str = "use the admin port: /metrics, /status, or `kvorum status
 
 /// Commands of Redis that are known and refused.
 static REFUSED: &[(&str, &[&str])] = &[
-    (
-        NO_TRANSACTIONS,
-        &["multi", "exec", "discard", "watch", "unwatch"],
-    ),
-    (
-        NO_SCRIPTS,
-        &["eval", "evalsha", "eval_ro", "evalsha_ro", "script", "function", "fcall", "fcall_ro"],
-    ),
+    (NO_TRANSACTIONS, &["multi", "exec", "discard", "watch", "unwatch"]),
+    (NO_SCRIPTS, &["eval", "evalsha", "eval_ro", "evalsha_ro", "script", "function", "fcall", "fcall_ro"]),
     (
         NO_PUBSUB,
-        &["publish", "subscribe", "psubscribe", "unsubscribe", "punsubscribe", "pubsub", "ssubscribe", "spublish", "sunsubscribe"],
+        &[
+            "publish",
+            "subscribe",
+            "psubscribe",
+            "unsubscribe",
+            "punsubscribe",
+            "pubsub",
+            "ssubscribe",
+            "spublish",
+            "sunsubscribe",
+        ],
     ),
-    (NO_BLOCKING, &["blpop", "brpop", "blmove", "bzpopmin", "bzpopmax", "blmpop", "bzmpop", "brpoplpush", "wait", "waitaof"]),
-    (NO_COPY, &["rename", "renamenx", "copy", "move", "swapdb", "dump", "restore", "migrate", "sort", "sort_ro"]),
+    (
+        NO_BLOCKING,
+        &[
+            "blpop",
+            "brpop",
+            "blmove",
+            "bzpopmin",
+            "bzpopmax",
+            "blmpop",
+            "bzmpop",
+            "brpoplpush",
+            "wait",
+            "waitaof",
+        ],
+    ),
+    (
+        NO_COPY,
+        &["rename", "renamenx", "copy", "move", "swapdb", "dump", "restore", "migrate", "sort", "sort_ro"],
+    ),
     (NO_REPLICATION, &["sync", "psync", "replicaof", "slaveof", "replconf", "failover", "role"]),
-    (NO_ADMIN, &["slowlog", "latency", "monitor", "acl", "module", "debug", "shutdown", "save", "bgsave", "bgrewriteaof", "lastsave"]),
+    (
+        NO_ADMIN,
+        &[
+            "slowlog",
+            "latency",
+            "monitor",
+            "acl",
+            "module",
+            "debug",
+            "shutdown",
+            "save",
+            "bgsave",
+            "bgrewriteaof",
+            "lastsave",
+        ],
+    ),
     (
         NO_TYPES,
         &[
-            "lpush", "rpush", "lpushx", "rpushx", "lpop", "rpop", "llen", "lrange", "lindex", "lset", "lrem", "ltrim",
-            "linsert", "lmove", "rpoplpush", "lpos", "lmpop", "hset", "hsetnx", "hget", "hmset", "hmget", "hgetall",
-            "hdel", "hexists", "hincrby", "hincrbyfloat", "hkeys", "hvals", "hlen", "hscan", "hstrlen", "hrandfield",
-            "sadd", "srem", "smembers", "sismember", "smismember", "scard", "sscan", "spop", "srandmember", "sinter",
-            "sunion", "sdiff", "smove", "zadd", "zrem", "zrange", "zrangebyscore", "zrevrange", "zscore", "zcard",
-            "zcount", "zincrby", "zrank", "zrevrank", "zpopmin", "zpopmax", "zscan", "zremrangebyscore", "xadd",
-            "xread", "xrange", "xlen", "xgroup", "xreadgroup", "xack", "xdel", "xtrim", "geoadd", "geosearch",
-            "pfadd", "pfcount", "pfmerge", "setbit", "getbit", "bitcount", "bitop", "bitpos", "bitfield", "getrange",
-            "substr", "lcs",
+            "lpush",
+            "rpush",
+            "lpushx",
+            "rpushx",
+            "lpop",
+            "rpop",
+            "llen",
+            "lrange",
+            "lindex",
+            "lset",
+            "lrem",
+            "ltrim",
+            "linsert",
+            "lmove",
+            "rpoplpush",
+            "lpos",
+            "lmpop",
+            "hset",
+            "hsetnx",
+            "hget",
+            "hmset",
+            "hmget",
+            "hgetall",
+            "hdel",
+            "hexists",
+            "hincrby",
+            "hincrbyfloat",
+            "hkeys",
+            "hvals",
+            "hlen",
+            "hscan",
+            "hstrlen",
+            "hrandfield",
+            "sadd",
+            "srem",
+            "smembers",
+            "sismember",
+            "smismember",
+            "scard",
+            "sscan",
+            "spop",
+            "srandmember",
+            "sinter",
+            "sunion",
+            "sdiff",
+            "smove",
+            "zadd",
+            "zrem",
+            "zrange",
+            "zrangebyscore",
+            "zrevrange",
+            "zscore",
+            "zcard",
+            "zcount",
+            "zincrby",
+            "zrank",
+            "zrevrank",
+            "zpopmin",
+            "zpopmax",
+            "zscan",
+            "zremrangebyscore",
+            "xadd",
+            "xread",
+            "xrange",
+            "xlen",
+            "xgroup",
+            "xreadgroup",
+            "xack",
+            "xdel",
+            "xtrim",
+            "geoadd",
+            "geosearch",
+            "pfadd",
+            "pfcount",
+            "pfmerge",
+            "setbit",
+            "getbit",
+            "bitcount",
+            "bitop",
+            "bitpos",
+            "bitfield",
+            "getrange",
+            "substr",
+            "lcs",
         ],
     ),
 ];
@@ -228,7 +338,10 @@ impl Spec {
         let first = self.first_key;
         let last = if self.last_key < 0 { count as i32 + self.last_key } else { self.last_key };
         let step = self.key_step.max(1);
-        (first..=last.min(count as i32 - 1)).step_by(step as usize).filter(|index| *index > 0).map(|i| i as usize)
+        (first..=last.min(count as i32 - 1))
+            .step_by(step as usize)
+            .filter(|index| *index > 0)
+            .map(|i| i as usize)
     }
 }
 

@@ -190,9 +190,9 @@ impl Task {
             TaskKind::Set { pairs } => pairs.pop_front().map(|(key, value)| {
                 (0, Op::Put { key, value, context: None, expiry: Expiry::Never, w: None })
             }),
-            TaskKind::Tally { keys, delete, .. } => keys.pop_front().map(|key| {
-                (0, if *delete { Op::Delete { key, context: None, w: None } } else { get(key) })
-            }),
+            TaskKind::Tally { keys, delete, .. } => keys
+                .pop_front()
+                .map(|key| (0, if *delete { Op::Delete { key, context: None, w: None } } else { get(key) })),
             TaskKind::GetThenExpire { key, expiry, value, step } => match (*step, &value) {
                 (0, _) => {
                     *step = 1;
@@ -206,9 +206,7 @@ impl Task {
                 _ => None,
             },
             TaskKind::Scan { at: Some((partition, from_hash)), count, looked_at, partitions, .. }
-                if self.outstanding == 0
-                    && *looked_at < *count
-                    && *partitions < SCAN_PARTITIONS_MAX =>
+                if self.outstanding == 0 && *looked_at < *count && *partitions < SCAN_PARTITIONS_MAX =>
             {
                 let limit = *count - *looked_at;
                 Some((0, Op::Scan { partition: *partition, from_hash: *from_hash, limit }))
@@ -400,7 +398,8 @@ mod tests {
         let said = run(Task::new(kind), |op| match op {
             Op::Scan { partition, from_hash, .. } => {
                 assert!(partition.0 == 63 || from_hash == 9);
-                let key = |text: &'static str| PageEntry { hash: 1, key: Bytes::from_static(text.as_bytes()) };
+                let key =
+                    |text: &'static str| PageEntry { hash: 1, key: Bytes::from_static(text.as_bytes()) };
                 Reply::Page(Page { entries: vec![key("a"), key("b1")], next_hash: None })
             }
             _ => panic!("a scan asks for pages"),

@@ -100,7 +100,8 @@ impl Inbound {
         while let Some((frame, used)) = split_frame(&bytes[at..]).map_err(|error| error.to_string())? {
             at += used;
             let Some(hello) = &self.hello else {
-                let hello = Hello::decode(frame.payload).map_err(|_| "it does not speak Kvorum".to_owned())?;
+                let hello =
+                    Hello::decode(frame.payload).map_err(|_| "it does not speak Kvorum".to_owned())?;
                 self.greet(me, view);
                 self.sender = me.judge(&hello, view)?;
                 self.judged_at = view_version;

@@ -184,10 +184,7 @@ impl Connection {
     }
     /// Has a command planned; what it answers at once takes its turn behind the commands before it.
     #[inline]
-    pub fn plan<V>(
-        &mut self,
-        plan: impl FnOnce(&mut Session, &mut Replies<'_>) -> (V, Plan),
-    ) -> (V, Plan) {
+    pub fn plan<V>(&mut self, plan: impl FnOnce(&mut Session, &mut Replies<'_>) -> (V, Plan)) -> (V, Plan) {
         let before = self.session.reply_mode;
         let protocol = self.session.protocol;
         let is_first = self.ring.is_empty();

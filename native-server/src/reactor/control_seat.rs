@@ -10,6 +10,8 @@ pub struct ControlSeat {
     control: Control,
     inputs: Vec<Input>,
     is_traced: bool,
+    /// It was driven before: what it wants from its birth on was asked.
+    has_run: bool,
 }
 
 /// What the control plane wants of its thread.
@@ -25,7 +27,7 @@ pub enum Wanted {
 impl ControlSeat {
     /// A seat for a machine that has not run yet.
     pub fn new(control: Control) -> ControlSeat {
-        ControlSeat { control, inputs: Vec::new(), is_traced: false }
+        ControlSeat { control, inputs: Vec::new(), is_traced: false, has_run: false }
     }
     /// Something for the machine's next turn.
     pub fn push(&mut self, input: Input) {
@@ -37,10 +39,11 @@ impl ControlSeat {
     }
     /// Whether there is anything to do.
     pub fn is_due(&self, now: Now) -> bool {
-        !self.inputs.is_empty() || self.control.wake_at().is_some_and(|at| at <= now.mono)
+        !self.has_run || !self.inputs.is_empty() || self.control.wake_at().is_some_and(|at| at <= now.mono)
     }
     /// Feeds what came and performs what is wanted, as far as it is not for the thread.
     pub fn drive(&mut self, now: Now, shared: &Shared, mut want: impl FnMut(Wanted)) {
+        self.has_run = true;
         for input in self.inputs.drain(..) {
             self.control.handle(now, input);
         }

@@ -22,7 +22,7 @@ pub use cell::{ShardCell, ShardMail, ShardSeat};
 pub use connection::Limits;
 pub use control_seat::ControlSeat;
 pub use disk_hands::{DiskHands, IdleHands};
-pub use mailbox::{Calls, Mail, Mailbox};
 pub use ids::THREAD_COUNT_MAX;
+pub use mailbox::{Calls, Mail, Mailbox};
 pub use shared::{Events, REFUSAL_CODES, Shared, Stage, ThreadCounters};
 pub use thread::{DataThread, Listeners, WAKER};

@@ -323,7 +323,8 @@ impl DataThread {
     fn add_client(&mut self, shared: &Arc<Shared>, mut stream: mio::net::TcpStream, address: SocketAddr) {
         use std::io::Write;
         let count = shared.connection_count.load(Ordering::Relaxed);
-        if count >= shared.settings.connections_max as usize || self.connections.len() >= CONNECTION_COUNT_MAX {
+        if count >= shared.settings.connections_max as usize || self.connections.len() >= CONNECTION_COUNT_MAX
+        {
             let _ = stream.write(b"-ERR max number of clients reached\r\n");
             return;
         }
@@ -407,11 +408,8 @@ impl DataThread {
         let shard_count = shared.shards.len() as u8;
         let mut count = 0;
         let is_traced = shared.is_listened_to();
-        let result = inbound.read(
-            self.links.me(),
-            (view.as_deref(), self.view_version),
-            &mut scratch,
-            |received| {
+        let result =
+            inbound.read(self.links.me(), (view.as_deref(), self.view_version), &mut scratch, |received| {
                 count += 1;
                 if is_traced {
                     let from = received.from.map_or(u32::MAX, |member| u32::from(member.0));
@@ -432,8 +430,7 @@ impl DataThread {
                         self.pending[shard].push(ShardMail::Input(input));
                     }
                 }
-            },
-        );
+            });
         bump(&self.counters(shared).peer_received, count);
         self.scratch = scratch;
         match result {
@@ -720,7 +717,10 @@ impl DataThread {
             self.tasks.push(TaskSlot::default());
             (self.tasks.len() - 1) as u32
         });
-        assert!((place as usize) < TASK_COUNT_MAX, "a connection runs one task, and there are fewer of those");
+        assert!(
+            (place as usize) < TASK_COUNT_MAX,
+            "a connection runs one task, and there are fewer of those"
+        );
         let slot = &mut self.tasks[place as usize];
         slot.life = slot.life.wrapping_add(1) & 0x3fff;
         slot.running = Some(running);
@@ -750,7 +750,15 @@ impl DataThread {
         }
     }
 
-    fn on_task_reply(&mut self, shared: &Arc<Shared>, now: Now, place: u32, life: u16, number: u32, reply: Reply) {
+    fn on_task_reply(
+        &mut self,
+        shared: &Arc<Shared>,
+        now: Now,
+        place: u32,
+        life: u16,
+        number: u32,
+        reply: Reply,
+    ) {
         let moment = self.moment(now);
         let Some(slot) = self.tasks.get_mut(place as usize).filter(|slot| slot.life == life) else { return };
         let Some(running) = &mut slot.running else { return };
@@ -1080,7 +1088,8 @@ impl DataThread {
                     let _ = self.poll.registry().deregister(&mut listeners.peers);
                 }
                 let mut open = self.connections.iter().flatten();
-                let is_quiet = open.all(|connection| connection.in_flight() == 0 && connection.backlog() == 0);
+                let is_quiet =
+                    open.all(|connection| connection.in_flight() == 0 && connection.backlog() == 0);
                 let has_tasks = self.tasks.iter().any(|slot| slot.running.is_some());
                 (is_quiet && !has_tasks) || now >= stop_by
             }

@@ -308,9 +308,7 @@ fn number(bytes: &[u8], from: usize) -> Number {
     }
     match bytes.get(position + 1) {
         None => Number::More,
-        Some(b'\n') if position > digits => {
-            Number::Is(if negative { -value } else { value }, position + 2)
-        }
+        Some(b'\n') if position > digits => Number::Is(if negative { -value } else { value }, position + 2),
         Some(_) => Number::NotOne,
     }
 }

@@ -141,8 +141,7 @@ impl ServerOptions {
             admin: address_of("admin", &self.admin)?,
             peer: address_of("peer", &self.peer)?,
         };
-        let ports =
-            [("listen", addresses.listen), ("admin", addresses.admin), ("peer", addresses.peer)];
+        let ports = [("listen", addresses.listen), ("admin", addresses.admin), ("peer", addresses.peer)];
         for (flag, address) in ports {
             if !address.ip().is_loopback() && !self.insecure_without_auth {
                 return Err(format!(
@@ -166,7 +165,10 @@ impl ServerOptions {
                 self.r, self.w, self.n
             ));
         }
-        if self.name.is_empty() || self.name.len() > 64 || self.name.chars().any(|c| c.is_control() || c == ' ') {
+        if self.name.is_empty()
+            || self.name.len() > 64
+            || self.name.chars().any(|c| c.is_control() || c == ' ')
+        {
             return Err("--name: 1 to 64 characters without blanks".into());
         }
         if self.memory < 8 << 20 {

@@ -6,7 +6,8 @@ use crate::command::NodeSettings;
 use crate::disk::Disk;
 use crate::peer::Greeting;
 use crate::reactor::{
-    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardSeat, Shared, Stage, WAKER,
+    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardSeat, Shared, Stage,
+    WAKER,
 };
 use kvorum_core::base::{Kept, Micros, Sabotage, ShardIndex};
 use kvorum_core::control::{Config as ControlConfig, Control, Start};
@@ -290,10 +291,13 @@ fn watch_signals(shared: Arc<Shared>) -> Result<signal_hook::iterator::Handle, S
     let watch = move || {
         for signal in signals.forever() {
             let stage = if shared.stage() == Stage::Running { Stage::Stopping } else { Stage::Now };
-            tracing::info!("signal {signal}: {}", match stage {
-                Stage::Now => "leaving at once",
-                _ => "finishing what is in flight",
-            });
+            tracing::info!(
+                "signal {signal}: {}",
+                match stage {
+                    Stage::Now => "leaving at once",
+                    _ => "finishing what is in flight",
+                }
+            );
             shared.stop(stage);
         }
     };

@@ -43,7 +43,11 @@ pub fn cluster(
         (b"keyslot" | b"info" | b"myid" | b"nodes" | b"slots" | b"shards" | b"countkeysinslot", _) => {
             return Err(arity_of(spec, &String::from_utf8_lossy(&word)));
         }
-        (b"meet" | b"forget" | b"failover" | b"addslots" | b"delslots" | b"setslot" | b"reset" | b"replicate", _) => {
+        (
+            b"meet" | b"forget" | b"failover" | b"addslots" | b"delslots" | b"setslot" | b"reset"
+            | b"replicate",
+            _,
+        ) => {
             return Err(wrong("the topology is Kvorum's own: start a node with --join to add it"));
         }
         _ => return Err(unknown_subcommand(spec, args)),
