@@ -1,6 +1,6 @@
 use kvorum_core::base::MemberId;
 use kvorum_core::message::{Hello, PROTOCOL_VERSION};
-use kvorum_core::ring::View;
+use kvorum_core::ring::{Member, View};
 
 /// Who this node says it is.
 #[derive(Debug, Clone)]
@@ -55,27 +55,24 @@ impl Greeting {
     }
 }
 
-/// A member is whom the topology names by number, name and store; a wiped one is a stranger until it is decided
-/// otherwise.
+/// A member is whom the topology names by name and store, also when it had not yet heard so when it said hello. A node
+/// that lost its store is a stranger until it is decided otherwise.
 pub fn sender(hello: &Hello, view: &View) -> Sender {
-    let member = hello.member.and_then(|id| view.topology.member(id));
-    match member {
-        Some(member)
-            if hello.lineage == view.topology.lineage
-                && member.name == hello.name
-                && member.store == hello.store =>
-        {
-            Sender::Member(member.id)
-        }
-        _ => Sender::Stranger,
-    }
+    let may_be = hello.lineage == 0 || hello.lineage == view.topology.lineage;
+    let is_it = |member: &&Member| {
+        member.name == hello.name
+            && member.store == hello.store
+            && hello.member.is_none_or(|said| said == member.id)
+    };
+    let member = view.topology.members.iter().find(is_it).filter(|_| may_be);
+    member.map_or(Sender::Stranger, |member| Sender::Member(member.id))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use kvorum_core::base::{Epoch, KeyspaceId};
-    use kvorum_core::ring::{Durability, Keyspace, Member, PartitionState, Topology};
+    use kvorum_core::ring::{Durability, Keyspace, PartitionState, Topology};
     use kvorum_core::version::Resolve;
     use std::sync::Arc;
 
@@ -124,6 +121,7 @@ mod tests {
         assert_eq!(judge(hello(7, Some(1), "b", 999)), Ok(Sender::Stranger));
         assert_eq!(judge(hello(7, Some(9), "z", 109)), Ok(Sender::Stranger));
         assert_eq!(judge(hello(0, None, "c", 102)), Ok(Sender::Stranger));
+        assert_eq!(judge(hello(0, None, "b", 101)), Ok(Sender::Member(MemberId(1))));
         assert!(judge(hello(8, Some(1), "b", 101)).is_err());
         assert!(judge(hello(7, Some(0), "a", 100)).is_err());
         let newer = Hello { protocol: 99, ..hello(7, Some(1), "b", 101) };

@@ -1,7 +1,7 @@
 use super::greeting::Greeting;
 use kvorum_core::base::{MemberId, Micros};
 use kvorum_core::message::{Frame, Hello, PeerMessage, split_frame};
-use kvorum_core::ring::View;
+use kvorum_core::ring::{Member, View};
 use mio::net::TcpStream;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -50,6 +50,10 @@ pub struct Link {
     progress_at: Micros,
     /// Said last, so that a refusal is logged once.
     complaint: String,
+    /// Who answered, while it is up.
+    hello: Option<Hello>,
+    /// Whether that is the expected member: if not, what is for a member is not for who answers there.
+    is_expected: bool,
 }
 
 /// What changed about a link.
@@ -78,11 +82,32 @@ impl Link {
             input: Vec::new(),
             progress_at: now,
             complaint: String::new(),
+            hello: None,
+            is_expected: false,
         }
     }
     /// Whether messages flow.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. })
+    }
+    /// Whether the member that should answer there does.
+    pub fn is_to_member(&self) -> bool {
+        self.is_expected && self.is_up()
+    }
+    /// The expected member is this one now, as the topology names it: judges again who answers there. A node that does
+    /// not know yet that it is a member is one all the same; one that lost its store is not.
+    pub fn expect(&mut self, member: Option<&Member>) -> Change {
+        let was = self.is_to_member();
+        self.expected = member.map(|member| member.id);
+        self.is_expected = match (&self.hello, member) {
+            (Some(hello), Some(member)) => hello.store == member.store && hello.name == member.name,
+            _ => false,
+        };
+        match (was, self.is_to_member()) {
+            (false, true) => Change::Up,
+            (true, false) => Change::Down,
+            _ => Change::None,
+        }
     }
     /// Queues a message; false when there is no room.
     pub fn push(&mut self, now: Micros, id: u64, message: &PeerMessage) -> bool {
@@ -143,6 +168,8 @@ impl Link {
         self.state = State::Idle { retry_at: now + self.pause };
         self.pause = Micros((self.pause.0 * 2).min(RETRY_MAX.0));
         self.input.clear();
+        self.hello = None;
+        self.is_expected = false;
         // Half a frame may have gone out: what is queued starts again at nothing.
         self.out.clear();
         self.out_at = 0;
@@ -198,13 +225,7 @@ impl Link {
     fn greeted(&mut self, now: Micros, hello: Option<Hello>, me: &Greeting, view: Option<&View>) -> Change {
         let judged = match &hello {
             None => Err("what answers there does not speak Kvorum".to_owned()),
-            Some(hello) => me.judge(hello, view).and_then(|_| match self.expected {
-                Some(expected) if hello.member != Some(expected) => Err(format!(
-                    "node '{}' answers there, not the member {expected} that this cluster knows by that address",
-                    hello.name
-                )),
-                _ => Ok(()),
-            }),
+            Some(hello) => me.judge(hello, view),
         };
         self.input = Vec::new();
         if let Err(why) = judged {
@@ -222,7 +243,14 @@ impl Link {
         }
         self.pause = RETRY_MIN;
         self.progress_at = now;
-        Change::Up
+        self.hello = hello;
+        let member = self.expected.and_then(|expected| view?.topology.member(expected));
+        self.is_expected = false;
+        match self.expect(member) {
+            Change::Up => Change::Up,
+            // Whoever answers may be written to by address.
+            _ => Change::None,
+        }
     }
     /// Writes what the socket takes.
     pub fn flush(&mut self, now: Micros) -> Change {

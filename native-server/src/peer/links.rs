@@ -65,14 +65,21 @@ impl Links {
     /// The cluster looks like this now: a link for each other member, none for those that went.
     pub fn set_view(&mut self, now: Micros, view: &View) {
         self.members.clear();
+        let is_member = |link: &Link| {
+            let others = view.topology.members.iter().filter(|member| member.id != view.me);
+            others.clone().any(|member| member.peer == link.address)
+        };
         for link in self.links.iter_mut().flatten() {
-            link.expected = None;
+            if !is_member(link) {
+                link.expect(None);
+            }
         }
         for member in view.topology.members.iter().filter(|member| member.id != view.me) {
             let place = self.at_address(now, &member.peer);
             if let Some(link) = &mut self.links[place] {
-                link.expected = Some(member.id);
                 link.used_at = now;
+                let change = link.expect(Some(member));
+                self.note(place, change);
             }
             let index = usize::from(member.id.0);
             if self.members.len() <= index {
@@ -85,6 +92,10 @@ impl Links {
     #[inline]
     pub fn send(&mut self, now: Micros, to: MemberId, id: u64, message: &PeerMessage) -> bool {
         let Some(place) = self.members.get(usize::from(to.0)).copied().flatten() else { return false };
+        let is_other = |link: &Link| link.is_up() && !link.is_to_member();
+        if self.links[place].as_ref().is_none_or(is_other) {
+            return false;
+        }
         self.push(now, place, id, message)
     }
     /// Queues a message for whoever answers at an address.
@@ -122,7 +133,7 @@ impl Links {
     pub fn ready(&mut self, now: Micros, place: usize, view: Option<&View>, scratch: &mut [u8]) {
         let Some(link) = self.links.get_mut(place).and_then(Option::as_mut) else { return };
         let change = link.ready(now, &self.me, view, scratch);
-        if change == Change::Up && !link.is_dirty {
+        if link.is_up() && !link.is_dirty {
             link.is_dirty = true;
             self.dirty.push(place);
         }
