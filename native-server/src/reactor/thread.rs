@@ -58,6 +58,19 @@ pub struct Listeners {
     pub peers: TcpListener,
 }
 
+/// What a thread has for a shard. Requests lie apart from the rest, for that is several times their size.
+#[derive(Default)]
+struct Waiting {
+    mail: Vec<ShardMail>,
+    requests: Vec<(RequestId, Request)>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.mail.is_empty() && self.requests.is_empty()
+    }
+}
+
 /// One data thread.
 pub struct DataThread {
     index: usize,
@@ -80,7 +93,7 @@ pub struct DataThread {
     /// Tasks that ended: connection, sequence, task.
     finished: Vec<(u32, u32, Box<Task>)>,
     /// By shard: what this thread has for it.
-    pending: Vec<Vec<ShardMail>>,
+    pending: Vec<Waiting>,
     spare_mail: Vec<ShardMail>,
     replies: Vec<(RequestId, Reply)>,
     /// By thread: replies to its requests.
@@ -185,7 +198,7 @@ impl DataThread {
             tasks: Vec::new(),
             free_tasks: Vec::new(),
             finished: Vec::new(),
-            pending: (0..shard_count).map(|_| Vec::new()).collect(),
+            pending: (0..shard_count).map(|_| Waiting::default()).collect(),
             spare_mail: Vec::new(),
             replies: Vec::new(),
             remote_replies: (0..thread_count).map(|_| Vec::new()).collect(),
@@ -236,7 +249,7 @@ impl DataThread {
             self.drive_control(shared, now);
             let is_done = self.drive_shards(shared, now);
             self.go_on(shared, now);
-            if is_done && self.control_inputs.is_empty() && self.pending.iter().all(Vec::is_empty) {
+            if is_done && self.control_inputs.is_empty() && self.pending.iter().all(Waiting::is_empty) {
                 break;
             }
         }
@@ -427,7 +440,7 @@ impl DataThread {
                         let Some(from) = received.from else { return };
                         let shard = usize::from(ShardIndex::of(partition, shard_count).0);
                         let input = Input::Message { from, partition, message };
-                        self.pending[shard].push(ShardMail::Input(input));
+                        self.pending[shard].mail.push(ShardMail::Input(input));
                     }
                 }
             });
@@ -677,7 +690,7 @@ impl DataThread {
     fn request(&mut self, shared: &Arc<Shared>, now: Now, id: RequestId, op: Op) {
         let shard = self.shard_of(shared, &op);
         let request = Request { keyspace: KeyspaceId(0), deadline: now.mono + REQUEST_TIME, op };
-        self.pending[shard].push(ShardMail::Input(Input::Request { id, request }));
+        self.pending[shard].requests.push((id, request));
     }
 
     #[inline]
@@ -850,12 +863,12 @@ impl DataThread {
                 Wanted::View(view) => {
                     shared.set_view(view.clone());
                     for pending in &mut self.pending {
-                        pending.push(ShardMail::Input(Input::View(view.clone())));
+                        pending.mail.push(ShardMail::Input(Input::View(view.clone())));
                     }
                     self.refresh_view(shared, now);
                 }
                 Wanted::Send(to, message) => self.send_control(shared, now, &to, message),
-                Wanted::Persist(input) => self.pending[0].push(ShardMail::Input(input)),
+                Wanted::Persist(input) => self.pending[0].mail.push(ShardMail::Input(input)),
             });
         }
         self.control = Some(control);
@@ -932,11 +945,12 @@ impl DataThread {
                 let mut seat = match cell.try_sit() {
                     Some(seat) => seat,
                     None => {
-                        let left = std::mem::take(&mut self.pending[shard]);
+                        let left = &mut self.pending[shard];
                         if left.is_empty() {
                             break;
                         }
-                        cell.leave(left);
+                        let request = |(id, request)| ShardMail::Input(Input::Request { id, request });
+                        cell.leave(left.mail.drain(..).chain(left.requests.drain(..).map(request)));
                         // The holder may have looked at its inbox before that.
                         match cell.try_sit() {
                             Some(seat) => seat,
@@ -975,7 +989,7 @@ impl DataThread {
         let cell = &shared.shards[shard];
         let mut mail = std::mem::take(&mut self.spare_mail);
         cell.take(&mut mail);
-        for mail in mail.drain(..).chain(self.pending[shard].drain(..)) {
+        for mail in mail.drain(..).chain(self.pending[shard].mail.drain(..)) {
             match mail {
                 ShardMail::Input(input) => seat.shard.handle(now, input),
                 ShardMail::Snapshot(take) => take(seat.shard.snapshot()),
@@ -986,6 +1000,9 @@ impl DataThread {
             }
         }
         self.spare_mail = mail;
+        for (id, request) in self.pending[shard].requests.drain(..) {
+            seat.shard.handle(now, Input::Request { id, request });
+        }
         if seat.shard.wake_at().is_some_and(|at| at <= now.mono) {
             seat.shard.handle(now, Input::Wake);
         }
