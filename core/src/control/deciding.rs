@@ -17,7 +17,7 @@ const SOON: Micros = Micros::from_millis(40);
 /// How long one waits of which more is to be expected.
 const GATHER: Micros = Micros::from_millis(200);
 /// How much longer each member waits for those before it: the first live one proposes, the others step in.
-const TURN: Micros = Micros::from_millis(600);
+const TURN: Micros = Micros::from_millis(400);
 /// After that many turns everybody may.
 const TURN_COUNT_MAX: u64 = 6;
 /// Shortest time between two looks at what there is to do.
@@ -39,8 +39,9 @@ impl Wish {
     pub fn look_again(&mut self, now: Micros) {
         self.look_at.get_or_insert(now + LOOK);
     }
-    pub fn wake_at(&self) -> Option<Micros> {
-        [self.look_at, self.propose_at].into_iter().flatten().min()
+    /// A proposal waits for the end of the attempt under way.
+    pub fn wake_at(&self, is_busy: bool) -> Option<Micros> {
+        [self.look_at, self.propose_at.filter(|_| !is_busy)].into_iter().flatten().min()
     }
 }
 
@@ -125,8 +126,12 @@ impl Control {
             self.wish.look_at = None;
             self.look(now);
         }
-        if self.wish.propose_at.is_some_and(|at| at <= now) && !self.proposer.is_busy() {
-            self.propose(now);
+        if self.wish.propose_at.is_some_and(|at| at <= now) {
+            if self.proposer.is_busy() {
+                self.wish.propose_at = Some(now + LOOK);
+            } else {
+                self.propose(now);
+            }
         }
     }
     fn look(&mut self, now: Micros) {
@@ -307,11 +312,10 @@ impl Control {
     }
     pub(super) fn fetch(&mut self, now: Micros) {
         let Some(current) = &self.current else { return };
-        let newest = self.learned.as_ref().map_or(&current.topology, |learned| &learned.topology);
         let live: Vec<MemberId> =
             self.ledger.members().filter(|id| self.ledger.liveness_of(now, *id) != Liveness::Down).collect();
+        let have = self.newest_epoch(current);
         let random = &mut self.random;
-        let have = newest.epoch;
         if let Some(source) = self.fetcher.due(now, have, || random.pick(&live).copied()) {
             let is_known = current.topology.member(source).is_some();
             let source = if is_known { Some(source) } else { random.pick(&live).copied() };

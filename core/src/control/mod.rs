@@ -136,6 +136,7 @@ impl Control {
             Ok(()) => control.begin(now.mono),
             Err(reason) => control.refuse(reason),
         }
+        control.tick(now.mono);
         control.settle(now.mono);
         control
     }
@@ -356,6 +357,8 @@ impl Control {
             for (to, word) in words {
                 self.send(now, to, word);
             }
+            // An attempt may have ended by this node's own vote: the next one does not wait.
+            self.consider(now);
         }
         while let Some(wanted) = self.keeper.poll(now) {
             let keeper::Wanted { ticket, slot, bytes } = wanted;
@@ -418,6 +421,10 @@ impl Control {
             self.out.outputs.push_back(Output::View(view));
         }
     }
+    /// The newest topology that this node has, in force or not yet.
+    fn newest_epoch(&self, current: &Current) -> Epoch {
+        self.learned.as_ref().map_or(current.topology.epoch, |learned| learned.topology.epoch)
+    }
     fn refuse(&mut self, reason: String) {
         self.refused = Some(reason.clone());
         self.join_at = None;
@@ -431,10 +438,10 @@ impl Control {
         if let Some(current) = &self.current {
             due.push(self.prober.wake_at());
             due.extend(self.ledger.wake_at());
-            due.extend(self.fetcher.wake_at(current.topology.epoch));
+            due.extend(self.fetcher.wake_at(self.newest_epoch(current)));
             due.extend(self.reports.wake_at());
             due.extend(self.proposer.wake_at());
-            due.extend(self.wish.wake_at());
+            due.extend(self.wish.wake_at(self.proposer.is_busy()));
         }
         due.into_iter().min()
     }
@@ -446,3 +453,6 @@ impl Control {
         self.out.event(now, kind, payload);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,38 @@ use crate::base::{Epoch, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::message::{DataMessage, ForwardAnswer, ForwardedPut, RefusedWhy};
 use crate::quorum::Plan;
 use crate::version::{Actor, Dot, SKEW_MS_MAX, Stamp, VersionVector};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 /// After this an unanswered put is handed to the next owner too, and then again.
 const NEXT_AFTER: Micros = Micros::from_millis(60);
+
+/// Hand-overs that were taken lately.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Taken {
+    order: VecDeque<(MemberId, OpId, Stamp)>,
+    known: BTreeSet<(MemberId, OpId, Stamp)>,
+}
+
+/// How many are remembered: more than can be on their way twice.
+const TAKEN_MAX: usize = 4_096;
+
+impl Taken {
+    fn contains(&self, from: MemberId, op: OpId, stamp: Stamp) -> bool {
+        self.known.contains(&(from, op, stamp))
+    }
+    fn add(&mut self, from: MemberId, op: OpId, stamp: Stamp) {
+        if self.order.len() >= TAKEN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.known.insert((from, op, stamp));
+        self.order.push_back((from, op, stamp));
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct ForwardOp {
@@ -26,6 +52,8 @@ pub(super) struct ForwardOp {
     spec: PutSpec,
     /// Who was asked, when, and whether it has said that it did nothing.
     asked: SmallVec<[(MemberId, Micros, bool); 3]>,
+    /// When the next one is asked; an earlier timer means nothing.
+    next_at: Micros,
 }
 
 impl Shard {
@@ -42,7 +70,7 @@ impl Shard {
             return self.refuse(request, Refusal::ClusterDown { reachable: 0, needed });
         }
         self.arm_deadline(id, spec.deadline);
-        let op = ForwardOp { request, partition, spec, asked: SmallVec::new() };
+        let op = ForwardOp { request, partition, spec, asked: SmallVec::new(), next_at: Micros(0) };
         self.ops.insert(id, Running::Forward(op));
         self.hedge_forward(id);
     }
@@ -69,6 +97,9 @@ impl Shard {
     pub(super) fn hedge_forward(&mut self, id: OpId) {
         let now = self.now;
         let Some(Running::Forward(op)) = self.ops.get(&id) else { return };
+        if now.mono < op.next_at {
+            return;
+        }
         let silent = op.asked.iter().rev().find(|(_, _, is_refused)| !is_refused).map(|(member, ..)| *member);
         let partition = op.partition;
         if let Some(member) = silent {
@@ -85,11 +116,17 @@ impl Shard {
         if let Some(to) = fresh.or_else(oldest) {
             self.hand_to(id, to);
         }
-        self.timers.set(now.mono + NEXT_AFTER, Timer::Hedge(id));
+        if let Some(op) = self.forward_op(id) {
+            op.next_at = now.mono + NEXT_AFTER;
+            self.timers.set(now.mono + NEXT_AFTER, Timer::Hedge(id));
+        }
     }
     fn hand_to(&mut self, id: OpId, to: MemberId) {
         let (now, epoch, me) = (self.now, self.epoch(), self.me());
         let Some(op) = self.forward_op(id) else { return };
+        // Whoever was asked before and said nothing may have taken it: what it says to this copy proves nothing about
+        // that one.
+        op.spec.may_be_done |= op.asked.iter().any(|(member, _, is_refused)| *member == to && !is_refused);
         op.asked.retain(|(member, ..)| *member != to);
         op.asked.push((to, now.mono, false));
         let spec = op.spec.clone();
@@ -131,6 +168,9 @@ impl Shard {
         let givers = self.dot_givers(op.partition);
         let hopeless = op.asked.iter().all(|(member, _, is_refused)| *is_refused || !givers.contains(member));
         if hopeless {
+            if let Some(op) = self.forward_op(id) {
+                op.next_at = Micros(0);
+            }
             self.hedge_forward(id);
         }
     }
@@ -240,6 +280,9 @@ impl Shard {
         put: ForwardedPut,
     ) {
         self.saw_epoch(from, epoch);
+        if self.taken.contains(from, op, put.stamp) {
+            return; // A second copy: whatever was said to the first stands, and a refusal now would belie it.
+        }
         let refuse = |shard: &mut Shard, answer| {
             shard.send(from, partition, DataMessage::ForwardAnswer { op, answer });
         };
@@ -283,6 +326,7 @@ impl Shard {
             deadline: self.now.mono + Micros::from_millis(u64::from(put.lifetime_ms)),
             key,
         };
+        self.taken.add(from, op, put.stamp);
         self.coordinate_put(Asker::Peer(from, op), spec);
     }
 }

@@ -23,6 +23,17 @@ enum Wanted {
     Explain,
 }
 
+/// Whom to ask next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// As many as could meet the tally if they all answered.
+    Enough,
+    /// Others, for those who were asked cannot or do not say.
+    Others,
+    /// Others, and if there are none whoever is silent once more.
+    Again,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct GetOp {
     request: RequestId,
@@ -34,6 +45,8 @@ pub(super) struct GetOp {
     r: u8,
     plan: Plan,
     deadline: Micros,
+    /// When more are asked; an earlier timer of the same operation means nothing.
+    hedge_at: Micros,
     /// Who was asked, and when.
     asked: SmallVec<[(MemberId, Micros); 4]>,
     /// Who answered what.
@@ -101,10 +114,23 @@ impl Shard {
         );
         self.arm_deadline(id, deadline);
         let (asked, answers) = (SmallVec::new(), SmallVec::new());
-        let op =
-            GetOp { request, wanted, partition, keyspace, key, cell_key, r, plan, deadline, asked, answers };
+        let hedge_at = Micros(0);
+        let op = GetOp {
+            request,
+            wanted,
+            partition,
+            keyspace,
+            key,
+            cell_key,
+            r,
+            plan,
+            deadline,
+            hedge_at,
+            asked,
+            answers,
+        };
         self.ops.insert(id, Running::Get(op));
-        self.ask_enough(id, false);
+        self.ask_enough(id, Ask::Enough);
     }
     fn get_op(&mut self, id: OpId) -> Option<&mut GetOp> {
         match self.ops.get_mut(&id) {
@@ -113,12 +139,12 @@ impl Shard {
         }
     }
     /// Asks as many holders as could meet the tally if they all answered: this node first, slow ones last.
-    fn ask_enough(&mut self, id: OpId, is_hedge: bool) {
+    fn ask_enough(&mut self, id: OpId, how: Ask) {
         let (me, now) = (self.me(), self.now.mono);
         let Some(Running::Get(op)) = self.ops.get(&id) else { return };
         let mut hoped = op.plan.tally.clone();
         for (member, _) in &op.asked {
-            if !is_hedge || op.answers.iter().any(|(answered, _)| answered == member) {
+            if how == Ask::Enough || op.answers.iter().any(|(answered, _)| answered == member) {
                 hoped.vote(*member, crate::base::Sabotage::NONE);
             }
         }
@@ -133,7 +159,7 @@ impl Shard {
             hoped.vote(holder, crate::base::Sabotage::NONE);
             to_ask.push((holder, stands_in));
         }
-        if to_ask.is_empty() && is_hedge {
+        if to_ask.is_empty() && how == Ask::Again {
             // Everyone was asked: a message or its answer may be lost.
             let silent = |(holder, _): &&(MemberId, Option<MemberId>)| !op.plan.tally.has_voted(*holder);
             to_ask = op.plan.holders().iter().filter(silent).copied().collect();
@@ -141,10 +167,11 @@ impl Shard {
         let mut patience = Micros(0);
         for (holder, stands_in) in to_ask {
             patience = patience.max(if holder == me { Micros(0) } else { self.peers.hedge_after(holder) });
-            self.ask(id, holder, stands_in, is_hedge);
+            self.ask(id, holder, stands_in, how != Ask::Enough);
         }
-        if self.ops.contains_key(&id) {
+        if let Some(op) = self.get_op(id) {
             let patience = if patience.0 == 0 { Micros::from_millis(50) } else { patience };
+            op.hedge_at = now + patience;
             self.timers.set(now + patience, Timer::Hedge(id));
         }
     }
@@ -208,18 +235,21 @@ impl Shard {
                 op.plan.tally.stand_in(owner, next);
             }
         }
-        self.ask_enough(id, true);
+        self.ask_enough(id, Ask::Others);
     }
     pub(super) fn hedge_get(&mut self, id: OpId) {
         let now = self.now.mono;
         let Some(Running::Get(op)) = self.ops.get(&id) else { return };
+        if now < op.hedge_at {
+            return;
+        }
         let silent =
             op.asked.iter().map(|(member, _)| *member).filter(|member| !op.plan.tally.has_voted(*member));
         for member in silent.collect::<SmallVec<[MemberId; 4]>>() {
             self.peers.missed(member, now);
         }
         self.counters.hedged_reads += 1;
-        self.ask_enough(id, true);
+        self.ask_enough(id, Ask::Again);
     }
     /// The view changed: a moved partition, or a holder that went away, wants a new plan. Answers of holders that are still
     /// holders stay.
@@ -236,7 +266,7 @@ impl Shard {
         // After a move everything is asked anew: an answer under the old owners says nothing about the new ones.
         op.asked.clear();
         op.answers.clear();
-        self.ask_enough(id, false);
+        self.ask_enough(id, Ask::Enough);
     }
     pub(super) fn expire_get(&mut self, id: OpId) {
         if let Some(op) = self.get_op(id)

@@ -73,6 +73,8 @@ pub(super) struct PutOp {
     existed: bool,
     /// The greatest stamp that won over this one.
     outrun: Option<Stamp>,
+    /// When holders that are silent are sent the cell again; an earlier timer means nothing.
+    resend_at: Micros,
 }
 
 impl Shard {
@@ -166,7 +168,16 @@ impl Shard {
         }
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
-        let op = PutOp { asker, partition, spec, plan, cell: None, existed: false, outrun: None };
+        let op = PutOp {
+            asker,
+            partition,
+            spec,
+            plan,
+            cell: None,
+            existed: false,
+            outrun: None,
+            resend_at: Micros(0),
+        };
         self.ops.insert(id, Running::Put(op));
         self.access(engine_key, Then::GiveDot { op: id });
     }
@@ -272,7 +283,14 @@ impl Shard {
         self.vote_when_durable(id, WriteAnswer::Held);
         self.keep_notes(id);
         self.send_to_holders(id);
-        self.timers.set(self.now.mono + RESEND_AFTER, super::timers::Timer::Hedge(id));
+        self.arm_resend(id);
+    }
+    fn arm_resend(&mut self, id: OpId) {
+        let at = self.now.mono + RESEND_AFTER;
+        if let Some(op) = self.put_op(id) {
+            op.resend_at = at;
+            self.timers.set(at, super::timers::Timer::Hedge(id));
+        }
     }
     fn vote_when_durable(&mut self, id: OpId, answer: WriteAnswer) {
         if self.config.sabotage.is(Bug::AckBeforeSync) {
@@ -448,8 +466,12 @@ impl Shard {
     }
     /// Some holders have not answered for a while: they are sent the cell again.
     pub(super) fn hedge_put(&mut self, id: OpId) {
+        let now = self.now.mono;
+        if self.put_op(id).is_none_or(|op| now < op.resend_at) {
+            return;
+        }
         self.send_to_holders(id);
-        self.timers.set(self.now.mono + RESEND_AFTER, super::timers::Timer::Hedge(id));
+        self.arm_resend(id);
     }
     /// The view changed. Votes stay: who holds the cell holds it. A moved partition gets a new plan; a holder that went
     /// away is stood in for.
@@ -505,11 +527,19 @@ impl Shard {
         let own = plan.holders().iter().find(|(holder, _)| *holder == view.me).copied();
         let cell_key = spec.cell_key.clone();
         let partition = spec.partition;
-        let op =
-            PutOp { asker, partition, spec, plan, cell: Some(cell.clone()), existed: true, outrun: None };
+        let op = PutOp {
+            asker,
+            partition,
+            spec,
+            plan,
+            cell: Some(cell.clone()),
+            existed: true,
+            outrun: None,
+            resend_at: Micros(0),
+        };
         self.ops.insert(id, Running::Put(op));
         self.send_to_holders(id);
-        self.timers.set(self.now.mono + RESEND_AFTER, super::timers::Timer::Hedge(id));
+        self.arm_resend(id);
         let ack = Ack::Own { op: id };
         match own {
             Some((_, None)) => self.access(cell_key, Then::Merge { cell, ack }),

@@ -1,6 +1,6 @@
 use super::actors::Actors;
 use super::compare::Compare;
-use super::forward::ForwardOp;
+use super::forward::{ForwardOp, Taken};
 use super::get::GetOp;
 use super::handoff::{DeliveryOp, Handoff};
 use super::io::{Config, Counters, Input, Output, Snapshot, Work, WorkDone};
@@ -112,6 +112,7 @@ pub struct Shard {
     pub(super) compare: Compare,
     pub(super) handoff: Handoff,
     pub(super) transfer: Transfer,
+    pub(super) taken: Taken,
     pub(super) ops: BTreeMap<OpId, Running>,
     next_op: OpId,
     /// By engine key.
@@ -161,6 +162,7 @@ impl Shard {
             compare: Compare::default(),
             handoff: Handoff::default(),
             transfer: Transfer::default(),
+            taken: Taken::default(),
             ops: BTreeMap::new(),
             waiting: BTreeMap::new(),
             waiting_count: 0,

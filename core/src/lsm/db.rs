@@ -54,6 +54,8 @@ pub struct Stats {
     pub compactions: u64,
     /// Jobs that failed and were put off.
     pub failed_jobs: u64,
+    /// Why the last one of them did, if none of its kind has succeeded since.
+    pub failure: Option<String>,
     /// Why writes are refused, if they are.
     pub refusing: Option<String>,
 }
@@ -139,6 +141,8 @@ pub struct Db {
     stalled: Stalled,
     refused_count: u64,
     poison: Option<StorageError>,
+    /// What the last job that failed said; nothing once one of its kind succeeds.
+    failure: Option<(JobKind, Error)>,
     flushes: u64,
     compactions: u64,
     failed_jobs: u64,
@@ -154,7 +158,8 @@ pub(super) struct Recovered {
     pub(super) last: u64,
     /// Segments that hold what is in the memtables: number, last ticket, bytes.
     pub(super) segments: Vec<(u64, u64, u64)>,
-    pub(super) ready: Option<u64>,
+    /// A segment made ahead: number and size.
+    pub(super) ready: Option<(u64, u64)>,
     pub(super) trash_logs: Vec<u64>,
 }
 
@@ -172,7 +177,8 @@ impl Db {
         Ok((Db::new(options, recovered), recovery))
     }
     fn new(options: Options, recovered: Recovered) -> Db {
-        let Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs } = recovered;
+        let Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs } =
+            recovered;
         let frozen = frozen.into_iter().map(|(table, last)| Frozen { table: Arc::new(table), last });
         Db {
             log: Log::new(options.segment_bytes(), last, ready, segments),
@@ -197,6 +203,7 @@ impl Db {
             stalled: Stalled::default(),
             refused_count: 0,
             poison: None,
+            failure: None,
             flushes: 0,
             compactions: 0,
             failed_jobs: 0,
@@ -211,6 +218,7 @@ impl Db {
             self.on_refused();
             return Err(error);
         }
+        self.refused_count = 0;
         let number_next = &mut self.number_next;
         let ticket = self.log.append(batch.as_bytes(), || next(number_next));
         let applied = self.active.apply(batch.as_bytes());
@@ -316,7 +324,16 @@ impl Db {
         let is_overloaded = self.frozen.len() >= FROZEN_COUNT_MAX
             || self.log.queued_bytes() > queued_bytes_max
             || self.version.level(0).len() >= RUN_COUNT_REFUSED;
-        is_overloaded.then_some(Error::Overloaded)
+        if !is_overloaded {
+            return None;
+        }
+        // What waits will wait for ever if the work that is due cannot be done.
+        Some(self.failure().cloned().unwrap_or(Error::Overloaded))
+    }
+    /// Why the last job that failed did, until one of its kind succeeds. [`Error::Corruption`] names the table that
+    /// a compaction could not read: its reads fail alike, and until it is mended nothing below it is compacted.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref().map(|(_, error)| error)
     }
     /// Tries again what failed: makes [`Db::log_write`] and [`Db::job`] hand it out once more. Call it from a timer
     /// while [`Db::refusing`] or [`Db::is_stalled`] says so.
@@ -447,7 +464,11 @@ impl Db {
                 let run = self.run_for(level);
                 let mut edit = Edit::default();
                 for input in inputs {
-                    edit.removed.push(Removed { level: input.level, run: input.run, table: input.table.number });
+                    edit.removed.push(Removed {
+                        level: input.level,
+                        run: input.run,
+                        table: input.table.number,
+                    });
                     edit.added.push(Added { level, run, table: input.table });
                 }
                 self.pending.push_back(Pending { edit, ends_compaction: true, ..Pending::default() });
@@ -475,6 +496,9 @@ impl Db {
         }
     }
     fn on_job_done(&mut self, kind: JobKind, output: JobOutput) {
+        if self.failure.as_ref().is_some_and(|(failed, _)| *failed == kind) {
+            self.failure = None;
+        }
         match (kind, output) {
             (JobKind::Flush, JobOutput::Tables(tables)) => {
                 let Some(frozen) = self.frozen.front() else { return };
@@ -534,6 +558,7 @@ impl Db {
     }
     fn on_job_failed(&mut self, kind: JobKind, failed: JobError) {
         self.failed_jobs += 1;
+        self.failure = Some((kind, failed.error.clone()));
         let is_for_space = failed.error == Error::NoSpace;
         match kind {
             JobKind::Flush => {
@@ -565,7 +590,9 @@ impl Db {
                 self.stalled.upkeep = true;
             }
         }
-        if failed.is_final && let Error::Io(error) = failed.error {
+        if failed.is_final
+            && let Error::Io(error) = failed.error
+        {
             self.poison(error);
         }
     }
@@ -579,6 +606,7 @@ impl Db {
             flushes: self.flushes,
             compactions: self.compactions,
             failed_jobs: self.failed_jobs,
+            failure: self.failure().map(ToString::to_string),
             refusing: self.refusing().map(|error| error.to_string()),
             ..Stats::default()
         };
@@ -613,6 +641,10 @@ impl Db {
     pub fn check_deeply(&self) -> Result<(), &'static str> {
         self.check()?;
         self.memtables().try_for_each(Memtable::check)
+    }
+    #[cfg(test)]
+    pub(super) fn tables(&self) -> impl Iterator<Item = Arc<super::table::Table>> {
+        self.version.tables().cloned()
     }
     /// Reads every table and checks all that can be checked. The first damage is the answer.
     pub fn verify<S: Storage>(&self, storage: &S) -> Result<(), Error> {

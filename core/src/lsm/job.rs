@@ -179,7 +179,9 @@ impl Job {
             Task::Prepare { number, bytes, recycled, manifest } => {
                 prepare(storage, *number, *bytes, *recycled, *manifest).map(|()| JobOutput::Nothing)
             }
-            Task::Remove { files, manifest } => remove(storage, files, *manifest).map(|()| JobOutput::Nothing),
+            Task::Remove { files, manifest } => {
+                remove(storage, files, *manifest).map(|()| JobOutput::Nothing)
+            }
         };
         Some(JobDone { kind, result })
     }
@@ -351,7 +353,13 @@ impl RunWriter {
             }
         }
     }
-    fn push<S: Storage>(&mut self, storage: &mut S, key: &[u8], kind: Kind, value: &[u8]) -> Result<(), StorageError> {
+    fn push<S: Storage>(
+        &mut self,
+        storage: &mut S,
+        key: &[u8],
+        kind: Kind,
+        value: &[u8],
+    ) -> Result<(), StorageError> {
         let is_full = self.table.as_ref().is_some_and(|t| t.bytes() >= u64::from(self.options.table_bytes));
         // With no number left the last table takes the rest.
         if is_full && !self.numbers.is_empty() {

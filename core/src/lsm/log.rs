@@ -128,6 +128,8 @@ struct Segment {
     /// The greatest ticket in it.
     last: u64,
     bytes: u64,
+    /// Bytes it was made for: records beyond go into the next one.
+    bytes_max: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -147,14 +149,16 @@ pub(super) struct Log {
     /// In order; the last one takes the next record unless `must_rotate`.
     segments: VecDeque<Segment>,
     must_rotate: bool,
-    /// Made ahead, empty.
-    ready: VecDeque<u64>,
+    /// Made ahead, empty: number and size.
+    ready: VecDeque<(u64, u64)>,
     queue: Vec<Part>,
     open: Option<OpenRecord>,
     queued_bytes: u64,
     flight: Option<Vec<u64>>,
     /// A write that failed for lack of space, to go out again before the queue.
     retry: Vec<Part>,
+    /// Whether that write was to be synced: somebody waits for it.
+    is_retry_synced: bool,
     is_stalled: bool,
     /// Written and not synced; the names of new segments likewise.
     unsynced: BTreeSet<u64>,
@@ -166,8 +170,14 @@ pub(super) struct Log {
 
 impl Log {
     /// A log that goes on after `last`, which is durable, in a new segment.
-    pub(super) fn new(segment_bytes: u64, last: u64, ready: Option<u64>, kept: Vec<(u64, u64, u64)>) -> Log {
-        let segments = kept.into_iter().map(|(number, last, bytes)| Segment { number, last, bytes });
+    pub(super) fn new(
+        segment_bytes: u64,
+        last: u64,
+        ready: Option<(u64, u64)>,
+        kept: Vec<(u64, u64, u64)>,
+    ) -> Log {
+        let segments =
+            kept.into_iter().map(|(number, last, bytes)| Segment { number, last, bytes, bytes_max: bytes });
         Log {
             segment_bytes,
             issued: last,
@@ -181,6 +191,7 @@ impl Log {
             queued_bytes: 0,
             flight: None,
             retry: Vec::new(),
+            is_retry_synced: false,
             is_stalled: false,
             unsynced: BTreeSet::new(),
             is_dir_unsynced: false,
@@ -222,7 +233,7 @@ impl Log {
         if let Some(open) = &self.open {
             let len = self.queue.last().map_or(0, |part| part.bytes.len());
             let is_full = len - open.start > RECORD_BYTES
-                || self.segments.back().is_none_or(|segment| segment.bytes + need > self.segment_bytes);
+                || self.segments.back().is_none_or(|segment| segment.bytes + need > segment.bytes_max);
             if is_full || self.must_rotate {
                 self.close();
             }
@@ -247,18 +258,20 @@ impl Log {
     }
     fn begin(&mut self, need: u64, mut new_number: impl FnMut() -> u64) {
         let has_room =
-            self.segments.back().is_some_and(|last| last.bytes == 0 || last.bytes + need <= self.segment_bytes);
+            self.segments.back().is_some_and(|last| last.bytes == 0 || last.bytes + need <= last.bytes_max);
         let mut is_new = false;
         if self.must_rotate || !has_room {
             self.must_rotate = false;
-            let number = self.ready.pop_front().unwrap_or_else(|| {
+            let (number, bytes_max) = self.ready.pop_front().unwrap_or_else(|| {
                 is_new = true;
-                new_number()
+                (new_number(), self.segment_bytes)
             });
             self.newest = number;
-            self.segments.push_back(Segment { number, last: self.issued, bytes: 0 });
+            self.segments.push_back(Segment { number, last: self.issued, bytes: 0, bytes_max });
         }
-        let Some(segment) = self.segments.back_mut() else { unreachable!("one was just made if there was none") };
+        let Some(segment) = self.segments.back_mut() else {
+            unreachable!("one was just made if there was none")
+        };
         let follows = self.queue.last().is_some_and(|part| part.segment == segment.number);
         if !follows {
             let bytes = Arc::new(Vec::new());
@@ -277,12 +290,8 @@ impl Log {
         };
         let buffer = Arc::make_mut(&mut part.bytes);
         let before = buffer.len();
-        let header = Header {
-            file_number: part.segment,
-            first: open.first,
-            count: open.count,
-            durable: self.synced,
-        };
+        let header =
+            Header { file_number: part.segment, first: open.first, count: open.count, durable: self.synced };
         record::finish(buffer, open.start, header);
         segment.bytes += (buffer.len() - before) as u64;
         self.queued_bytes += (buffer.len() - before) as u64;
@@ -298,6 +307,7 @@ impl Log {
             return None;
         }
         self.close();
+        let is_synced = is_synced || core::mem::take(&mut self.is_retry_synced);
         let mut parts = core::mem::take(&mut self.retry);
         parts.append(&mut self.queue);
         self.queued_bytes = 0;
@@ -341,6 +351,7 @@ impl Log {
             }
             Err(error) if error.kind == StorageErrorKind::NoSpace => {
                 self.retry = write.parts;
+                self.is_retry_synced = write.is_synced;
                 self.is_stalled = true;
                 Ok(())
             }
@@ -369,15 +380,16 @@ impl Log {
         if number < self.newest {
             return Err(number);
         }
-        self.ready.push_back(number);
+        self.ready.push_back((number, self.segment_bytes));
         Ok(())
     }
     /// The first segment that holds tickets beyond `flushed`: what a manifest has to name.
     /// `next_number` is the least number that a later segment can have.
     pub(super) fn first_needed(&self, flushed: u64, next_number: u64) -> u64 {
         let first = self.segments.iter().find(|segment| segment.last > flushed).map(|segment| segment.number);
-        first.or(self.segments.back().filter(|_| !self.must_rotate).map(|segment| segment.number))
-            .or(self.ready.front().copied())
+        first
+            .or(self.segments.back().filter(|_| !self.must_rotate).map(|segment| segment.number))
+            .or(self.ready.front().map(|(number, _)| *number))
             .unwrap_or(next_number)
     }
     /// Forgets segments that hold nothing beyond `flushed`, which tables hold durably; returns their numbers.
@@ -405,7 +417,7 @@ impl Log {
         if !numbers.clone().all(|(one, two)| one.number < two.number && one.last <= two.last) {
             return Err("log: segments are out of order");
         }
-        if self.ready.iter().any(|number| *number <= self.newest) {
+        if self.ready.iter().any(|(number, _)| *number <= self.newest) {
             return Err("log: a segment made ahead comes too late");
         }
         Ok(())

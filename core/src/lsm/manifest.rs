@@ -29,6 +29,9 @@ pub(super) const CURRENT: FileId = FileId { kind: FileKind::Current, number: 0 }
 /// A manifest beyond this size, and twice the size of the state it makes, is replaced by a new one.
 pub(super) const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
+/// Greater numbers are damage: counting on from one must not overflow.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 4;
+
 pub(super) fn manifest_file(number: u64) -> FileId {
     FileId { kind: FileKind::Manifest, number }
 }
@@ -96,7 +99,11 @@ pub(super) enum InstallError {
 }
 
 /// Appends an edit and syncs.
-pub(super) fn append<S: Storage>(storage: &mut S, place: Place, record: &[u8]) -> Result<Place, InstallError> {
+pub(super) fn append<S: Storage>(
+    storage: &mut S,
+    place: Place,
+    record: &[u8],
+) -> Result<Place, InstallError> {
     let file = manifest_file(place.manifest);
     storage.write_at(file, place.offset, record).map_err(InstallError::NotDone)?;
     storage.sync(file).map_err(|error| InstallError::Unknown(final_failure(error)))?;
@@ -114,7 +121,11 @@ pub(super) fn append<S: Storage>(storage: &mut S, place: Place, record: &[u8]) -
 }
 
 /// Writes a new manifest that makes `state`, and makes it the current one.
-pub(super) fn replace<S: Storage>(storage: &mut S, manifest: u64, state: &Edit) -> Result<Place, InstallError> {
+pub(super) fn replace<S: Storage>(
+    storage: &mut S,
+    manifest: u64,
+    state: &Edit,
+) -> Result<Place, InstallError> {
     let record = encode_edit(state, manifest, 1);
     let file = manifest_file(manifest);
     let temporary = FileId { kind: FileKind::Temporary, number: manifest };
@@ -158,7 +169,8 @@ pub(super) fn read_current<S: Storage>(storage: &S) -> Result<Option<u64>, Error
     }
     let mut reader = Reader::new(covered);
     let fields = (|| Ok((reader.u64()?, reader.u32()?, reader.u32()?, reader.u64()?)))();
-    let (magic, format, _, manifest) = fields.map_err(|_: crate::base::DecodeError| corrupt("it is cut short"))?;
+    let (magic, format, _, manifest) =
+        fields.map_err(|_: crate::base::DecodeError| corrupt("it is cut short"))?;
     if magic != MAGIC {
         return Err(corrupt("it is not a file of this engine"));
     }
@@ -190,6 +202,10 @@ pub(super) fn read_state<S: Storage>(storage: &S, manifest: u64) -> Result<State
         let edit = Edit::decode(&mut Reader::new(record.payload));
         let edit = edit.map_err(|_| corrupt(offset, "an edit that does not decode"))?;
         state.apply(&edit).map_err(|what| corrupt(offset, what))?;
+        if [state.flushed, state.log_first, state.number_next, state.run_next].iter().any(|n| *n > NUMBER_MAX)
+        {
+            return Err(corrupt(offset, "a number beyond any that was given"));
+        }
         (offset, ordinal) = (record.end(), ordinal + 1);
     }
     if ordinal == 1 {

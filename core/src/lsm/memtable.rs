@@ -1,8 +1,8 @@
 //! The latest writes, in memory, in order of key.
 //!
-//! Batches are copied whole into an append-only arena; a B+-tree holds slices of it. Leaves keep the first eight bytes
-//! of each key inline, so that a search follows few pointers, and are linked both ways, so that scans need no stack.
-//! A key is there once: overwriting replaces its slot in place.
+//! Batches are copied whole into an append-only arena; a B+-tree holds slices of it. Nodes keep eight bytes of each key
+//! inline, those behind what all their keys begin with, so that a search follows few pointers. Leaves are linked both
+//! ways, so that scans need no stack. A key is there once: overwriting replaces its slot in place.
 //!
 //! One writer. A frozen memtable is shared behind an `Arc` and never changes.
 
@@ -14,6 +14,8 @@ use super::{
 use crate::base::DecodeError;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
+use core::{cmp::Ordering, ops::Range};
+use smallvec::SmallVec;
 
 /// Slots of a leaf. Inserting moves half of them on average: 48 × 40 bytes is a few cache lines.
 const LEAF_SLOT_COUNT: usize = 48;
@@ -23,6 +25,8 @@ const INNER_CHILD_COUNT: usize = 64;
 const CHUNK_BYTES: usize = 256 << 10;
 /// What a record costs beside its bytes: its slot and prefix at the usual fill of leaves.
 pub(super) const SLOT_OVERHEAD_BYTES: u64 = 64;
+/// Nodes are half full at least but at the right edge, so 2^32 leaves are never this deep.
+const HEIGHT_MAX: usize = 16;
 const NONE: u32 = u32::MAX;
 
 /// A record: key and value are neighbours in the arena.
@@ -82,7 +86,8 @@ impl Memtable {
                     self.tree.insert(Slot { bytes: stored.slice(key..end), key_len: key_len as u32, kind });
                 }
                 Op::DeleteRange { from, from_len, end } => {
-                    let (from, to) = (stored.slice(from..from + from_len), stored.slice(from + from_len..end));
+                    let (from, to) =
+                        (stored.slice(from..from + from_len), stored.slice(from + from_len..end));
                     self.tree.remove_range(&from, &to);
                     self.ranges.insert(from, to);
                 }
@@ -155,10 +160,66 @@ struct Tree {
     count: u64,
 }
 
+/// Eight bytes of each key of a node, as numbers that order as the keys do, but for ties.
+#[derive(Debug, Clone, Default)]
+struct Heads {
+    /// All keys of the node begin with this; the heads are what follows it.
+    common: SmallVec<[u8; 24]>,
+    heads: Vec<u64>,
+}
+
+impl Heads {
+    /// Keys before the range are below `key`, keys behind it are above; those within have its head.
+    #[inline]
+    fn locate(&self, key: &[u8]) -> Range<usize> {
+        let skip = self.common.len();
+        match key[..key.len().min(skip)].cmp(&self.common) {
+            Ordering::Less => 0..0,
+            Ordering::Greater => self.heads.len()..self.heads.len(),
+            Ordering::Equal => {
+                let head = key_prefix(&key[skip..]);
+                let start = self.heads.partition_point(|other| *other < head);
+                let ties = self.heads[start..].iter().take_while(|other| **other == head).count();
+                start..start + ties
+            }
+        }
+    }
+    /// Makes room for `key`, which will be the key of that index. `key_of` gives the keys of before.
+    fn insert<'a>(&mut self, index: usize, key: &[u8], key_of: impl Fn(usize) -> &'a [u8]) {
+        let shared = if self.heads.is_empty() { 0 } else { common_len(&self.common, key) };
+        if shared < self.common.len() {
+            self.common.truncate(shared);
+            for (at, head) in self.heads.iter_mut().enumerate() {
+                *head = key_prefix(&key_of(at)[shared..]);
+            }
+        }
+        self.heads.insert(index, key_prefix(&key[shared..]));
+    }
+    /// Takes the heads from `at` on.
+    fn split_off(&mut self, at: usize) -> Heads {
+        Heads { common: self.common.clone(), heads: self.heads.split_off(at) }
+    }
+    /// Skips what all keys, of which these are the first and the last one, begin with, if that is worth it.
+    fn tighten<'a>(&mut self, key_of: impl Fn(usize) -> &'a [u8]) {
+        let Some(last) = self.heads.len().checked_sub(1) else { return };
+        let (first, last) = (key_of(0), key_of(last));
+        let shared = common_len(first, last);
+        if shared >= self.common.len() + 4 {
+            self.common = SmallVec::from_slice(&first[..shared]);
+            for (at, head) in self.heads.iter_mut().enumerate() {
+                *head = key_prefix(&key_of(at)[shared..]);
+            }
+        }
+    }
+}
+
+fn common_len(one: &[u8], two: &[u8]) -> usize {
+    one.iter().zip(two).take_while(|(one, two)| one == two).count()
+}
+
 #[derive(Debug, Clone, Default)]
 struct Leaf {
-    /// Of each slot's key: [`key_prefix`].
-    prefixes: Vec<u64>,
+    heads: Heads,
     slots: Vec<Slot>,
     next: u32,
     previous: u32,
@@ -167,7 +228,7 @@ struct Leaf {
 /// `children[i]` holds the keys below `keys[i]` and at or above `keys[i − 1]`.
 #[derive(Debug, Clone, Default)]
 struct Inner {
-    prefixes: Vec<u64>,
+    heads: Heads,
     keys: Vec<Bytes>,
     children: Vec<u32>,
 }
@@ -182,51 +243,63 @@ impl Default for Tree {
 impl Leaf {
     /// The first slot whose key is not below `key`, and whether it is `key`'s.
     #[inline]
-    fn find(&self, prefix: u64, key: &[u8]) -> (usize, bool) {
-        let mut index = self.prefixes.partition_point(|other| *other < prefix);
-        if self.prefixes.get(index) != Some(&prefix) {
-            return (index, false);
+    fn find(&self, key: &[u8]) -> (usize, bool) {
+        let ties = self.heads.locate(key);
+        if ties.is_empty() {
+            return (ties.start, false);
         }
-        let ties = self.prefixes[index..].partition_point(|other| *other == prefix);
-        index += self.slots[index..index + ties].partition_point(|slot| slot.key() < key);
-        (index, self.slots.get(index).is_some_and(|slot| slot.key() == key))
+        let index = ties.start + self.slots[ties.clone()].partition_point(|slot| slot.key() < key);
+        (index, ties.contains(&index) && self.slots[index].key() == key)
+    }
+    fn insert(&mut self, index: usize, slot: Slot) {
+        let slots = &self.slots;
+        self.heads.insert(index, slot.key(), |at| slots[at].key());
+        self.slots.insert(index, slot);
+    }
+    fn tighten(&mut self) {
+        let slots = &self.slots;
+        self.heads.tighten(|at| slots[at].key());
     }
 }
 
 impl Inner {
     /// Which child may hold `key`.
     #[inline]
-    fn child_of(&self, prefix: u64, key: &[u8]) -> usize {
-        let index = self.prefixes.partition_point(|other| *other < prefix);
-        if self.prefixes.get(index) != Some(&prefix) {
-            return index;
-        }
-        let ties = self.prefixes[index..].partition_point(|other| *other == prefix);
-        index + self.keys[index..index + ties].partition_point(|other| &other[..] <= key)
+    fn child_of(&self, key: &[u8]) -> usize {
+        let ties = self.heads.locate(key);
+        ties.start + self.keys[ties].partition_point(|other| &other[..] <= key)
+    }
+    fn insert(&mut self, index: usize, separator: Bytes, child: u32) {
+        let keys = &self.keys;
+        self.heads.insert(index, &separator, |at| &keys[at]);
+        self.keys.insert(index, separator);
+        self.children.insert(index + 1, child);
+    }
+    fn tighten(&mut self) {
+        let keys = &self.keys;
+        self.heads.tighten(|at| &keys[at]);
     }
 }
 
 impl Tree {
     #[inline]
-    fn leaf_of(&self, prefix: u64, key: &[u8]) -> u32 {
+    fn leaf_of(&self, key: &[u8]) -> u32 {
         let mut node = self.root;
         for _ in 0..self.height {
             let inner = &self.inners[node as usize];
-            node = inner.children[inner.child_of(prefix, key)];
+            node = inner.children[inner.child_of(key)];
         }
         node
     }
     #[inline]
     fn get(&self, key: &[u8]) -> Option<&Slot> {
-        let prefix = key_prefix(key);
-        let leaf = &self.leaves[self.leaf_of(prefix, key) as usize];
-        let (index, is_there) = leaf.find(prefix, key);
+        let leaf = &self.leaves[self.leaf_of(key) as usize];
+        let (index, is_there) = leaf.find(key);
         is_there.then(|| &leaf.slots[index])
     }
     fn lower_bound(&self, key: &[u8]) -> (u32, u32) {
-        let prefix = key_prefix(key);
-        let leaf = self.leaf_of(prefix, key);
-        (leaf, self.leaves[leaf as usize].find(prefix, key).0 as u32)
+        let leaf = self.leaf_of(key);
+        (leaf, self.leaves[leaf as usize].find(key).0 as u32)
     }
     fn first_leaf(&self) -> u32 {
         let mut node = self.root;
@@ -259,25 +332,23 @@ impl Tree {
     }
 
     fn insert(&mut self, slot: Slot) {
-        let prefix = key_prefix(slot.key());
-        let mut path = [(0u32, 0u32); 16];
+        let mut path = [(0u32, 0u32); HEIGHT_MAX];
         let mut node = self.root;
-        for level in 0..self.height as usize {
+        for step in &mut path[..self.height as usize] {
             let inner = &self.inners[node as usize];
-            let child = inner.child_of(prefix, slot.key());
-            path[level] = (node, child as u32);
+            let child = inner.child_of(slot.key());
+            *step = (node, child as u32);
             node = inner.children[child];
         }
         let leaf = &mut self.leaves[node as usize];
-        let (index, is_there) = leaf.find(prefix, slot.key());
+        let (index, is_there) = leaf.find(slot.key());
         if is_there {
             leaf.slots[index] = slot;
             return;
         }
         self.count += 1;
         if leaf.slots.len() < LEAF_SLOT_COUNT {
-            leaf.prefixes.insert(index, prefix);
-            leaf.slots.insert(index, slot);
+            leaf.insert(index, slot);
             return;
         }
         // Keys that come in order fill their leaves: only a leaf in the middle is halved.
@@ -286,22 +357,21 @@ impl Tree {
         let new = self.leaves.len() as u32;
         let leaf = &mut self.leaves[node as usize];
         let mut right = Leaf {
-            prefixes: Vec::with_capacity(LEAF_SLOT_COUNT),
-            slots: Vec::with_capacity(LEAF_SLOT_COUNT),
+            heads: leaf.heads.split_off(at),
+            slots: leaf.slots.split_off(at),
             next: leaf.next,
             previous: node,
         };
-        right.prefixes.extend_from_slice(&leaf.prefixes[at..]);
-        leaf.prefixes.truncate(at);
-        right.slots.extend(leaf.slots.drain(at..));
         let next = core::mem::replace(&mut leaf.next, new);
-        if index < at || (index == at && !is_last) {
-            leaf.prefixes.insert(index, prefix);
-            leaf.slots.insert(index, slot);
+        if is_last {
+            right.insert(0, slot);
+        } else if index <= at {
+            leaf.insert(index, slot);
         } else {
-            right.prefixes.insert(index - at, prefix);
-            right.slots.insert(index - at, slot);
+            right.insert(index - at, slot);
         }
+        leaf.tighten();
+        right.tighten();
         let separator = right.slots[0].key_bytes();
         self.leaves.push(right);
         if next != NONE {
@@ -314,30 +384,27 @@ impl Tree {
     fn insert_child(&mut self, path: &[(u32, u32)], mut separator: Bytes, mut child: u32) {
         for (node, index) in path.iter().rev() {
             let inner = &mut self.inners[*node as usize];
-            inner.prefixes.insert(*index as usize, key_prefix(&separator));
-            inner.keys.insert(*index as usize, separator);
-            inner.children.insert(*index as usize + 1, child);
+            inner.insert(*index as usize, separator, child);
             if inner.children.len() <= INNER_CHILD_COUNT {
                 return;
             }
             let is_last = *index as usize + 2 == inner.children.len();
             let at = if is_last { inner.keys.len() - 1 } else { inner.keys.len() / 2 };
-            let right = Inner {
-                prefixes: inner.prefixes.split_off(at + 1),
+            let mut right = Inner {
+                heads: inner.heads.split_off(at + 1),
                 keys: inner.keys.split_off(at + 1),
                 children: inner.children.split_off(at + 1),
             };
-            inner.prefixes.truncate(at);
+            inner.heads.heads.truncate(at);
             let middle = inner.keys.pop();
+            inner.tighten();
+            right.tighten();
             separator = middle.expect("a node that is split has keys on both sides of `at`");
             child = self.inners.len() as u32;
             self.inners.push(right);
         }
-        let root = Inner {
-            prefixes: alloc::vec![key_prefix(&separator)],
-            keys: alloc::vec![separator],
-            children: alloc::vec![self.root, child],
-        };
+        let mut root = Inner { children: alloc::vec![self.root], ..Inner::default() };
+        root.insert(0, separator, child);
         self.root = self.inners.len() as u32;
         self.inners.push(root);
         self.height += 1;
@@ -351,7 +418,7 @@ impl Tree {
             let end = here.slots.partition_point(|slot| slot.key() < to).max(start);
             self.count -= (end - start) as u64;
             here.slots.drain(start..end);
-            here.prefixes.drain(start..end);
+            here.heads.heads.drain(start..end);
             if start < here.slots.len() {
                 return;
             }
@@ -406,7 +473,11 @@ mod tests {
             let mut position = memtable.first();
             for (key, (kind, value)) in &model {
                 let slot = memtable.slot(position).unwrap();
-                assert_eq!((slot.key(), slot.kind, slot.value_slice()), (&key[..], *kind, &value[..]), "seed {seed}");
+                assert_eq!(
+                    (slot.key(), slot.kind, slot.value_slice()),
+                    (&key[..], *kind, &value[..]),
+                    "seed {seed}"
+                );
                 assert_eq!(memtable.get(key).unwrap().value(), *value);
                 position = memtable.next(position);
             }

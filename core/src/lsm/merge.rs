@@ -26,9 +26,19 @@ pub(super) struct Source {
 #[derive(Debug, Clone)]
 enum Content {
     /// Slots in the order in which they are to come.
-    Copied { slots: Vec<Slot>, at: usize },
-    Memory { table: Arc<Memtable>, position: Position },
-    Run { run: Arc<Run>, at: usize, cursor: Option<TableCursor> },
+    Copied {
+        slots: Vec<Slot>,
+        at: usize,
+    },
+    Memory {
+        table: Arc<Memtable>,
+        position: Position,
+    },
+    Run {
+        run: Arc<Run>,
+        at: usize,
+        cursor: Option<TableCursor>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +88,9 @@ impl Source {
     }
     fn seek<S: Storage>(&mut self, loader: &mut Loader<'_, S>, start: Start<'_>) -> Result<(), Error> {
         match (&mut self.content, start) {
-            (Content::Copied { slots, at }, Start::From(key)) => *at = slots.partition_point(|slot| slot.key() < key),
+            (Content::Copied { slots, at }, Start::From(key)) => {
+                *at = slots.partition_point(|slot| slot.key() < key)
+            }
             (Content::Copied { slots, at }, Start::Before(key)) => {
                 *at = slots.partition_point(|slot| slot.key() >= key);
             }

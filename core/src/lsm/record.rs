@@ -141,7 +141,10 @@ mod tests {
             finish(&mut bytes, start, header(first, durable));
         }
         let one = read(&bytes, 0, 7).unwrap();
-        assert_eq!((one.first, one.count, one.last(), one.durable, one.payload), (1, 2, 2, 0, &b"payload"[..]));
+        assert_eq!(
+            (one.first, one.count, one.last(), one.durable, one.payload),
+            (1, 2, 2, 0, &b"payload"[..])
+        );
         let two = read(&bytes, one.end(), 7).unwrap();
         assert_eq!(two.durable, 2);
         assert_eq!(find(&bytes, one.end() + 1, 7).map(|record| record.first), Some(5));

@@ -12,7 +12,7 @@ use super::{
     Error, Options,
     db::Recovered,
     log::log_file,
-    manifest::{self, CURRENT, InstallError, State},
+    manifest::{self, CURRENT, InstallError, NUMBER_MAX, State},
     memtable::Memtable,
     record::{self, Record},
     table::table_file,
@@ -22,6 +22,9 @@ use crate::{
     storage::{FileId, FileKind, Storage},
 };
 use alloc::{collections::BTreeSet, vec::Vec};
+
+/// Size of the segment that opening makes, at most: filling a whole one with zeros would be most of a start.
+const FIRST_SEGMENT_BYTES_MAX: u64 = 2 << 20;
 
 /// What opening found, beside the engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,19 +50,32 @@ pub(super) fn read_file<S: Storage>(storage: &S, file: FileId) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<(Recovered, Recovery), Error> {
-    let files: BTreeSet<FileId> = storage.list()?.into_iter().collect();
+pub(super) fn recover<S: Storage>(
+    storage: &mut S,
+    options: &Options,
+) -> Result<(Recovered, Recovery), Error> {
+    let mut files: BTreeSet<FileId> = storage.list()?.into_iter().collect();
+    // No engine gave a file such a number.
+    files.retain(|file| file.number <= NUMBER_MAX);
     let mut state = match manifest::read_current(storage)? {
         Some(manifest) => manifest::read_state(storage, manifest)?,
         None if files.iter().any(|file| matches!(file.kind, FileKind::Table | FileKind::Log)) => {
-            return Err(Error::Corruption { file: CURRENT, offset: 0, what: "it is gone, and its data is not" });
+            return Err(Error::Corruption {
+                file: CURRENT,
+                offset: 0,
+                what: "it is gone, and its data is not",
+            });
         }
         None => State { number_next: 1, run_next: 1, log_first: 1, ..State::default() },
     };
     for table in state.version.tables() {
         let file = table_file(table.number);
         if !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "the manifest names it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "the manifest names it and it is not there",
+            });
         }
         let len = storage.len(file)?;
         if len < table.file_bytes {
@@ -69,7 +85,11 @@ pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<
     for (number, bytes) in &state.sealed {
         let file = log_file(*number);
         if *bytes > 0 && !files.contains(&file) {
-            return Err(Error::Corruption { file, offset: 0, what: "an earlier recovery kept it and it is not there" });
+            return Err(Error::Corruption {
+                file,
+                offset: 0,
+                what: "an earlier recovery kept it and it is not there",
+            });
         }
     }
     let mut replay = Replay::new(options, &state);
@@ -121,14 +141,15 @@ pub(super) fn recover<S: Storage>(storage: &mut S, options: &Options) -> Result<
     }
     // A segment to begin with. Without space for it the first write makes one, or is refused.
     let number = number_next;
+    let bytes = options.segment_bytes().min(FIRST_SEGMENT_BYTES_MAX);
     let made = (|| {
         storage.create(log_file(number))?;
-        storage.allocate(log_file(number), options.segment_bytes())?;
+        storage.allocate(log_file(number), bytes)?;
         storage.sync(log_file(number))?;
         storage.sync_dir()
     })();
     number_next += 1;
-    let ready = made.is_ok().then_some(number);
+    let ready = made.is_ok().then_some((number, bytes));
     let recovered =
         Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs };
     Ok((recovered, recovery))
@@ -248,14 +269,12 @@ impl<'a> Replay<'a> {
             what: "a record whose batches do not decode",
         };
         let mut reader = Reader::new(record.payload);
-        let mut ticket = record.first;
-        for _ in 0..record.count {
+        for ticket in record.first..record.first + u64::from(record.count) {
             let batch = reader.bytes().map_err(corrupt)?;
             if ticket > self.last {
                 self.active.apply(batch).map_err(corrupt)?;
                 self.last = ticket;
             }
-            ticket += 1;
         }
         reader.finish().map_err(corrupt)?;
         self.recovery.records_kept += u64::from(record.last() > self.state.flushed);

@@ -120,8 +120,10 @@ impl Scan {
             if is_outside {
                 break;
             }
-            let is_beyond_copied =
-                self.copied_end.as_ref().is_some_and(|end| if range.reverse { key <= end } else { key >= end });
+            let is_beyond_copied = self
+                .copied_end
+                .as_ref()
+                .is_some_and(|end| if range.reverse { key <= end } else { key >= end });
             if is_beyond_copied {
                 page.next.clone_from(&self.copied_end);
                 return Ok(page);

@@ -191,7 +191,9 @@ fn block_seed(number: u64, offset: u64) -> u64 {
 
 /// What a stored block holds.
 fn unpack(number: u64, offset: u64, mut stored: Vec<u8>) -> Result<Bytes, &'static str> {
-    let Some((covered, sum)) = stored.split_last_chunk::<8>() else { return Err("a block without a trailer") };
+    let Some((covered, sum)) = stored.split_last_chunk::<8>() else {
+        return Err("a block without a trailer");
+    };
     if checksum_seeded(covered, block_seed(number, offset)) != u64::from_le_bytes(*sum) {
         return Err("a block whose checksum is not that of its bytes");
     }
@@ -203,7 +205,9 @@ fn unpack(number: u64, offset: u64, mut stored: Vec<u8>) -> Result<Bytes, &'stat
             Ok(Bytes::from(stored))
         }
         CODEC_LZ4 => {
-            let Some((raw_len, packed)) = packed.split_first_chunk::<4>() else { return Err("a block too short") };
+            let Some((raw_len, packed)) = packed.split_first_chunk::<4>() else {
+                return Err("a block too short");
+            };
             let raw_len = u32::from_le_bytes(*raw_len) as usize;
             if raw_len > COMPRESS_BYTES_MAX {
                 return Err("a compressed block larger than any written");
@@ -505,7 +509,8 @@ impl TableWriter {
     ) -> Result<(), StorageError> {
         // A large value does not share its block, so that reading its neighbours does not read it.
         let would_be = self.data.bytes() + key.len() + value.len();
-        let is_due = self.data.bytes() >= self.block_bytes || would_be > self.block_bytes * 2 || self.data.is_full();
+        let is_due =
+            self.data.bytes() >= self.block_bytes || would_be > self.block_bytes * 2 || self.data.is_full();
         if !self.data.is_empty() && is_due {
             self.finish_data(Some(key));
             if self.out.len() >= WRITE_BYTES {
@@ -583,7 +588,11 @@ impl TableWriter {
     }
     /// Writes what is left and syncs. `ranges` are what the table removes from older runs; with no records and no
     /// ranges there is no table.
-    pub(super) fn finish<S: Storage>(mut self, storage: &mut S, ranges: Ranges) -> Result<Table, StorageError> {
+    pub(super) fn finish<S: Storage>(
+        mut self,
+        storage: &mut S,
+        ranges: Ranges,
+    ) -> Result<Table, StorageError> {
         assert!(self.entries > 0 || !ranges.is_empty(), "a table is made for something");
         let mut last = self.data.last_key().to_vec();
         let mut top = Handle::default();
@@ -635,4 +644,51 @@ fn separator<'a>(last: &'a [u8], next: Option<&'a [u8]>) -> &'a [u8] {
     let Some(next) = next else { return last };
     let common = last.iter().zip(next).take_while(|(one, two)| one == two).count();
     if common + 1 < next.len() && common + 1 < last.len() { &next[..common + 1] } else { last }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Random;
+
+    #[test]
+    fn stored_blocks_of_any_bytes_under_a_right_checksum_are_refused_or_read() {
+        let mut random = Random::new(8);
+        let raw: Vec<u8> = (0..2000u32).map(|at| (at / 9 % 7) as u8).collect();
+        let mut good = (raw.len() as u32).to_le_bytes().to_vec();
+        good.extend_from_slice(&lz4_flex::block::compress(&raw));
+        let pack = |mut bytes: Vec<u8>, codec| {
+            bytes.push(codec);
+            let sum = checksum_seeded(&bytes, block_seed(3, 40));
+            bytes.extend_from_slice(&sum.to_le_bytes());
+            bytes
+        };
+        assert_eq!(unpack(3, 40, pack(good.clone(), CODEC_LZ4)), Ok(raw.into()));
+        assert!(unpack(3, 41, pack(good.clone(), CODEC_LZ4)).is_err(), "right bytes at a wrong place");
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..random.between(1, 5) {
+                let at = random.below(bytes.len() as u64) as usize;
+                bytes[at] = random.next_u64() as u8;
+            }
+            bytes.truncate(random.below(good.len() as u64 + 1) as usize);
+            if let Ok(raw) = unpack(3, 40, pack(bytes, random.below(3) as u8)) {
+                assert!(raw.len() <= COMPRESS_BYTES_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn separators_lie_between_their_keys() {
+        let mut random = Random::new(1);
+        for _ in 0..5000 {
+            let mut word =
+                || -> Vec<u8> { (0..random.between(1, 6)).map(|_| random.below(3) as u8).collect() };
+            let (one, two) = (word(), word());
+            if one < two {
+                let between = separator(&one, Some(&two));
+                assert!(&one[..] <= between && between < &two[..]);
+            }
+        }
+    }
 }

@@ -69,14 +69,16 @@ impl Version {
     pub(super) fn apply(&self, edit: &Edit) -> Result<Version, &'static str> {
         let mut version = self.clone();
         for removed in &edit.removed {
-            let runs = version.levels.get_mut(removed.level as usize).ok_or("an edit of a level that cannot be")?;
+            let runs =
+                version.levels.get_mut(removed.level as usize).ok_or("an edit of a level that cannot be")?;
             let run = runs.iter_mut().find(|run| run.id == removed.run).ok_or("an edit of an unknown run")?;
             let run = Arc::make_mut(run);
             let index = run.tables.iter().position(|table| table.number == removed.table);
             run.tables.remove(index.ok_or("an edit of an unknown table")?);
         }
         for added in &edit.added {
-            let runs = version.levels.get_mut(added.level as usize).ok_or("an edit of a level that cannot be")?;
+            let runs =
+                version.levels.get_mut(added.level as usize).ok_or("an edit of a level that cannot be")?;
             let at = runs.partition_point(|run| run.id > added.run);
             if runs.get(at).is_none_or(|run| run.id != added.run) {
                 let run = Run { id: added.run, tables: Vec::new(), has_ranges: false };

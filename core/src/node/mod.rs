@@ -14,7 +14,7 @@ use crate::lsm;
 use crate::message::PeerMessage;
 use crate::ring::View;
 use alloc::collections::VecDeque;
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -221,6 +221,18 @@ impl Node {
     /// When to say [`Input::Wake`] if nothing else happens.
     pub fn wake_at(&self) -> Option<Micros> {
         self.shards.iter().filter_map(Shard::wake_at).chain(self.control.wake_at()).min()
+    }
+    /// Which of its machines want to be woken by `now`: for whoever finds out that one of them is never content.
+    pub fn due(&self, now: Micros) -> String {
+        let is_due = |at: Option<Micros>| at.is_some_and(|at| at <= now);
+        let mut names = Vec::new();
+        if is_due(self.control.wake_at()) {
+            names.push(String::from("control"));
+        }
+        for (index, shard) in self.shards.iter().enumerate().filter(|(_, shard)| is_due(shard.wake_at())) {
+            names.push(format!("shard {index} ({:?})", shard.load()));
+        }
+        names.join(", ")
     }
     /// The latest view; `None` before the node is a member.
     pub fn view(&self) -> Option<&Arc<View>> {

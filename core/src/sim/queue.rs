@@ -1,5 +1,6 @@
 use crate::base::Micros;
-use alloc::collections::BinaryHeap;
+use alloc::collections::{BTreeMap, BinaryHeap};
+use alloc::{format, string::String};
 use core::cmp::Ordering;
 
 /// Events in order of time, those of one time in the order in which they were added: no other order is the same twice.
@@ -50,6 +51,19 @@ impl<E> Queue<E> {
     /// Takes the next one.
     pub fn take(&mut self) -> Option<(Micros, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
+    }
+}
+
+impl<E> Queue<E> {
+    /// How many events wait, and of which name most.
+    pub fn busiest(&self, name: impl Fn(&E) -> String) -> String {
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for entry in &self.heap {
+            *counts.entry(name(&entry.event)).or_default() += 1;
+        }
+        let most = counts.iter().max_by_key(|(_, count)| **count);
+        let most = most.map(|(name, count)| format!("{count} of them {name}")).unwrap_or_default();
+        format!("{} wait, {most}", self.heap.len())
     }
 }
 

@@ -22,6 +22,12 @@ use alloc::{format, string::ToString};
 
 /// How much later than its deadline an answer may come.
 const ANSWER_SLACK: Micros = Micros::from_millis(250);
+/// Most events of a run. An order of magnitude above what any takes: messages that beget messages have no end.
+const EVENTS_MAX: u64 = 1_500_000;
+/// Most wakes at one time.
+const WAKES_MAX: u32 = 10_000;
+/// How soon a node is started again that found no space to start with.
+const START_AGAIN_AFTER: Micros = Micros::from_millis(300);
 /// Words of events that are gathered before they are folded into the hash.
 const FOLD_WORDS: usize = 1 << 14;
 /// Most operations, accesses and waits of a shard at once: far above what the clients of a world can cause.
@@ -34,10 +40,28 @@ enum Event {
     Arrives { at: NodeIndex, life: u32, what: Arrival },
     /// A node wants to be woken.
     Wake { node: NodeIndex, life: u32 },
+    /// A node that found no space to start with is started again.
+    StartsAgain(NodeIndex),
     /// A client begins its next operation.
     ClientBegins(u16),
     /// A client gives up waiting.
     ClientGivesUp { client: u16, op: OpNumber },
+}
+
+impl Event {
+    /// What it is, for whoever wonders why there are so many.
+    fn name(&self) -> String {
+        match self {
+            Event::Arrives { at, what: Arrival::Message { from, message, .. }, .. } => {
+                let [.., kind, _] = received(0, *from, *at, message);
+                format!("messages of kind {kind}")
+            }
+            Event::Arrives { what: Arrival::Disk(_), .. } => String::from("disk calls"),
+            Event::Arrives { .. } => String::from("arrivals"),
+            Event::Wake { .. } => String::from("wakes"),
+            _ => String::from("clients"),
+        }
+    }
 }
 
 /// An operation that a node was asked for.
@@ -80,6 +104,9 @@ pub struct World {
     hash: TraceHash,
     kept_trace: Vec<u32>,
     events: u64,
+    /// Wakes at one and the same time: a machine that is never content stops the clock.
+    wakes: u32,
+    woken_at: Micros,
 }
 
 impl World {
@@ -115,6 +142,8 @@ impl World {
             hash: TraceHash::default(),
             kept_trace: Vec::new(),
             events: 0,
+            wakes: 0,
+            woken_at: Micros(0),
         }
     }
     /// The virtual time.
@@ -174,6 +203,11 @@ impl World {
             _ => return false,
         }
         self.events += 1;
+        if self.events == EVENTS_MAX {
+            let waiting = self.queue.busiest(|event| event.name());
+            let text = format!("{EVENTS_MAX} events, and no end: {waiting}");
+            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
+        }
         true
     }
     /// Goes on to a time.
@@ -318,6 +352,12 @@ impl World {
     }
     /// The engine refuses its disk. After rot that is right, and the operator begins anew with an empty one.
     fn on_damaged(&mut self, node: NodeIndex, is_rotten: bool, error: &lsm::Error) {
+        if *error == lsm::Error::NoSpace {
+            if is_rotten {
+                self.rotten.push(node);
+            }
+            return self.queue.add(self.now + START_AGAIN_AFTER, Event::StartsAgain(node));
+        }
         if is_rotten {
             self.wipe(node);
             return self.start(node);
@@ -422,11 +462,20 @@ impl World {
                     self.wake(node);
                 }
             }
+            Event::StartsAgain(node) => self.start(node),
             Event::ClientBegins(client) => self.begin(client),
             Event::ClientGivesUp { client, op } => self.give_up(client, op),
         }
     }
     fn wake(&mut self, node: NodeIndex) {
+        self.wakes = if self.woken_at == self.now { self.wakes + 1 } else { 0 };
+        self.woken_at = self.now;
+        if self.wakes > WAKES_MAX {
+            let machines = self.node(node).map(|node| node.due(self.now)).unwrap_or_default();
+            let text = format!("{node} wants to be woken again and again: {machines}");
+            self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
+            return;
+        }
         self.handle(node, Input::Wake);
         self.drive(node);
     }

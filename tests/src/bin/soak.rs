@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! soak seeds A..B [--twice EVERY]      default seeds from A up to B (B excluded)
+//! soak seed S [BUG]                     one seed, what happened in it, and how long it took
 //! soak sabotage [NAME…] [--within N]   each bug (all without names): the first seed of 0..N whose checker catches it
 //! soak recorded FILE [--more N]        each bug at its recorded seed, and N seeds without it
 //! ```
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             ["seeds", range, rest @ ..] => {
                 parse_range(range).map(|range| soak(range, option(rest, "--twice", 50)))
             }
+            ["seed", seed, rest @ ..] => one(seed, rest.first().copied()),
             ["sabotage", rest @ ..] => sabotage(rest),
             ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
             _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
@@ -37,6 +39,27 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn one(seed: &str, bug: Option<&str>) -> Result<bool, String> {
+    let seed = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
+    let options = match bug.map(|name| Bug::named(name).ok_or_else(|| format!("there is no bug `{name}`"))) {
+        None => Options::drawn(seed),
+        Some(bug) => Options::sabotaged(seed, bug?).ok_or("this build cannot break")?,
+    };
+    println!("{options:?}\n{}", kvorum_core::sim::default_script(&options));
+    let begun = Instant::now();
+    let report = run_options(options);
+    println!(
+        "{:032x}: {} operations, {} events, {} virtual ms in {:.3} s",
+        report.trace_hash,
+        report.operations,
+        report.events,
+        report.virtual_time.as_millis(),
+        begun.elapsed().as_secs_f64()
+    );
+    report.violations.iter().for_each(|violation| println!("{violation}"));
+    Ok(report.violations.is_empty())
 }
 
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {

@@ -47,7 +47,14 @@ fn change(random: &mut Random, style: u64, count: u64, model: &mut Model) -> Bat
     batch
 }
 
-fn compare(rig: &mut Rig<MemoryDisk>, model: &Model, random: &mut Random, style: u64, count: u64, note: &str) {
+fn compare(
+    rig: &mut Rig<MemoryDisk>,
+    model: &Model,
+    random: &mut Random,
+    style: u64,
+    count: u64,
+    note: &str,
+) {
     for _ in 0..10 {
         let key = key(random, style, count);
         assert_eq!(rig.get(&key).unwrap().as_deref(), model.get(&key).map(|v| &v[..]), "{note} {key:?}");

@@ -1,0 +1,127 @@
+use super::world::{Rates, Stop, World};
+use crate::control::Notice;
+
+#[test]
+fn three_nodes_become_a_cluster_in_a_second_and_a_half() {
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        world.start_all(3);
+        let took = world.run_while(5_000, |world| world.unsettled().is_some());
+        world.expect_settled();
+        assert!(took < 1_500, "{took} ms");
+        assert!(world.epoch.0 <= 6, "{}", world.epoch);
+    }
+}
+
+#[test]
+fn a_large_ring_moves_in_few_epochs() {
+    let mut world = World::new(1);
+    world.q = 1024;
+    world.start_all(4);
+    let took = world.run_while(8_000, |world| world.unsettled().is_some());
+    world.expect_settled();
+    assert!(took < 2_500, "{took} ms");
+    let before = world.epoch.0;
+    let late = world.add(2);
+    world.transfer = crate::base::Micros::from_millis(2_000);
+    world.start(late);
+    let took = world.run_while(9_000, |world| world.unsettled().is_some());
+    world.expect_settled();
+    assert!(took < 5_000 && world.epoch.0 - before < 20, "{took} ms, {} epochs", world.epoch.0 - before);
+}
+
+#[test]
+fn six_nodes_join_over_a_bad_network() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.rates = Rates { loss: 100 + seed * 5, dup: 100, late: 50 };
+        world.start_all(1);
+        for index in 1..6 {
+            let node = world.add(index / 2);
+            world.start(node);
+            world.run(200);
+        }
+        world.run(9_000);
+        world.heal();
+        let took = world.run_while(6_000, |world| world.unsettled().is_some());
+        world.expect_settled();
+        assert!(took < 6_000);
+    }
+}
+
+#[test]
+fn nodes_that_join_one_after_the_other_all_get_in() {
+    let mut world = World::formed(3, 1);
+    for count in 2..8 {
+        let node = world.add(count - 2);
+        world.start(node);
+        let took = world.run_while(4_000, |world| world.unsettled().is_some());
+        assert!(took < 2_000, "{took} ms");
+    }
+    world.expect_settled();
+}
+
+#[test]
+fn a_taken_name_is_refused_with_a_reason() {
+    let mut world = World::formed(4, 3);
+    let before = world.epoch;
+    let impostor = world.add(0);
+    world.start_named(impostor, "n2");
+    world.run(3_000);
+    let refusal = world.notices.iter().find_map(|(_, node, notice)| match notice {
+        Notice::Refused(reason) if *node == impostor => Some(reason.clone()),
+        _ => None,
+    });
+    let reason = refusal.expect("it is told");
+    assert!(reason.contains("n2") && reason.contains("taken"), "{reason}");
+    assert_eq!(world.epoch, before);
+    // Also the name of the very node that it asks.
+    let impostor = world.add(0);
+    world.start_named(impostor, "n0");
+    world.run(1_000);
+    assert!(world.notices.iter().any(|(_, node, n)| *node == impostor && matches!(n, Notice::Refused(_))));
+}
+
+#[test]
+fn a_wiped_node_comes_back_as_the_member_it_was_and_is_refilled() {
+    for seed in 0..20 {
+        let mut world = World::formed(seed, 4);
+        let victim = (seed % 4) as usize;
+        let number = world.member(victim);
+        world.stop(victim, Stop::Wipe);
+        world.run(if seed % 2 == 0 { 20 } else { 3_000 });
+        world.start(victim);
+        let took = world.run_while(6_000, |world| world.unsettled().is_some());
+        world.expect_settled();
+        assert!(took < 4_000, "{took} ms");
+        assert_eq!(world.member(victim), number);
+        let lost = |(_, node, notice): &(_, usize, Notice)| *node == victim && *notice == Notice::StoreLost;
+        assert!(world.notices.iter().any(lost));
+        assert_eq!(world.view(0).unwrap().topology.members.len(), 4);
+    }
+}
+
+#[test]
+fn a_wiped_voter_of_two_is_told_that_nobody_can_decide() {
+    let mut world = World::formed(5, 2);
+    world.stop(1, Stop::Wipe);
+    world.run(100);
+    world.start(1);
+    world.run(3_000);
+    let refusal = world.notices.iter().any(|(_, node, notice)| {
+        *node == 1 && matches!(notice, Notice::Refused(reason) if reason.contains("majority"))
+    });
+    assert!(refusal);
+}
+
+#[test]
+fn a_node_that_moved_is_found_at_its_new_address() {
+    let mut world = World::formed(6, 3);
+    world.stop(2, Stop::Kill);
+    world.run(50);
+    world.start(2);
+    world.run(2_000);
+    world.expect_settled();
+    let all = world.view(0).unwrap().clone();
+    assert_eq!(all.topology.members.len(), 3);
+}

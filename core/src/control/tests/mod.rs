@@ -1,0 +1,4 @@
+mod faults;
+mod forming;
+mod liveness;
+mod world;
