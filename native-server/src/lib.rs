@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod disk;
+pub mod engine;
 pub mod peer;
 pub mod reactor;
 pub mod resp;
