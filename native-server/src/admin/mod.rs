@@ -1,0 +1,82 @@
+//! HTTP for operators and the command line: health, metrics, status, keys in bulk, events.
+//!
+//! Runs on a thread of its own, with async: nothing here is on the data path. It asks data threads through their
+//! mailboxes and never takes a shard's seat.
+
+mod asking;
+mod events;
+mod guard;
+mod kv;
+mod metrics;
+pub mod percent;
+mod status;
+
+pub use events::Hub;
+pub use kv::{BulkReply, Entry, read_entries, write_entry};
+
+use crate::reactor::Shared;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Admin {
+    shared: Arc<Shared>,
+    hub: Hub,
+}
+
+/// Starts the admin thread on a bound socket.
+pub fn start(shared: Arc<Shared>, hub: Hub, listener: TcpListener) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("admin HTTP cannot be started: {error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let serve = move || {
+        let served = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            axum::serve(listener, router(Admin { shared: shared.clone(), hub })).await
+        });
+        if let Err(error) = served {
+            tracing::error!("admin HTTP has ended: {error}");
+        }
+    };
+    std::thread::Builder::new().name("admin".into()).spawn(serve).map_err(failed)?;
+    Ok(())
+}
+
+fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/", get(front))
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/status", get(status::status))
+        .route("/kv/{key}", get(kv::get).put(kv::put).delete(kv::delete))
+        .route("/bulk", post(kv::bulk).layer(axum::extract::DefaultBodyLimit::max(kv::BULK_BYTES_MAX)))
+        .route("/scan", get(kv::scan))
+        .route("/events", get(events::events))
+        .layer(axum::extract::DefaultBodyLimit::max(kv::VALUE_BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(admin.clone(), guard::guard))
+        .with_state(admin)
+}
+
+async fn front(State(admin): State<Admin>) -> String {
+    format!(
+        "Kvorum {} node {}\n\n/livez /readyz /metrics /status /events\n\nThe page that shows a cluster at work is not \
+         part of this build yet.\n",
+        env!("CARGO_PKG_VERSION"),
+        admin.shared.settings.name
+    )
+}
+
+/// Ready is a node that knows the cluster and can coordinate.
+async fn ready(State(admin): State<Admin>) -> (StatusCode, &'static str) {
+    use crate::reactor::Stage;
+    match (admin.shared.stage(), admin.shared.view()) {
+        (Stage::Running, Some(_)) => (StatusCode::OK, "ready\n"),
+        (Stage::Running, None) => (StatusCode::SERVICE_UNAVAILABLE, "no member of a cluster yet\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+    }
+}

@@ -1,0 +1,116 @@
+//! The `kvorum` command line: one binary for servers and for people.
+//!
+//! Commands other than `server` talk to a node's admin port; none of them touches a data folder.
+
+mod client;
+mod export;
+mod import;
+mod keys;
+mod status;
+
+use crate::server::{ServerOptions, serve};
+use clap::{Args, Parser, Subcommand};
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Done.
+const DONE: u8 = 0;
+/// Not done, or failed.
+const NOT_DONE: u8 = 1;
+/// Partly done.
+const PARTLY: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "kvorum",
+    version,
+    about = "A Dynamo-style key-value store that speaks the Redis protocol",
+    after_long_help = "\
+A cluster of three on this machine:
+  kvorum server --data n1 --name n1 --bootstrap
+  kvorum server --data n2 --name n2 --join 127.0.0.1:7381 \\
+    --listen 127.0.0.1:7389 --admin 127.0.0.1:7390 --peer 127.0.0.1:7391
+  kvorum server --data n3 --name n3 --join 127.0.0.1:7381 \\
+    --listen 127.0.0.1:7399 --admin 127.0.0.1:7400 --peer 127.0.0.1:7401
+Then:
+  redis-cli -p 7379 set greeting hello
+  kvorum status
+  kvorum import people.csv --key 'person:{id}'
+
+Exit status: 0 done, 1 not done or failed, 2 a mistake on the command line, 3 partly done."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node
+    Server(Box<ServerOptions>),
+    /// Show the cluster: its nodes, who answers, what they hold
+    Status(status::StatusOptions),
+    /// Write the value of a key to stdout; exit status 1 if there is none
+    Get(keys::GetOptions),
+    /// Set a key
+    Put(keys::PutOptions),
+    /// Delete keys
+    Del(keys::DelOptions),
+    /// Write the rows of a CSV or JSON-lines file, each under a key made from its columns
+    Import(import::ImportOptions),
+    /// Write all keys and values to a CSV or JSON-lines file
+    Export(export::ExportOptions),
+}
+
+/// Which node to ask.
+#[derive(Debug, Clone, Args)]
+struct AdminOptions {
+    /// Admin port of any node of the cluster
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7380", env = "KVORUM_ADMIN")]
+    admin: String,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Server(options) => server(&options),
+        Command::Status(options) => status::run(&options),
+        Command::Get(options) => keys::get(&options),
+        Command::Put(options) => keys::put(&options),
+        Command::Del(options) => keys::del(&options),
+        Command::Import(options) => import::run(&options),
+        Command::Export(options) => export::run(&options),
+    };
+    ExitCode::from(status)
+}
+
+/// Says on stderr what went wrong.
+fn complain(message: impl Display) {
+    use std::io::Write;
+    // A closed stderr is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "kvorum: {message}");
+}
+
+fn server(options: &ServerOptions) -> u8 {
+    use std::io::IsTerminal;
+    tracing_subscriber::fmt()
+        .with_max_level(options.log)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    // A thread that panics leaves a machine in an unknown state: the process ends before it answers from it, and comes
+    // back from its log.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+    match serve(options) {
+        Ok(()) => DONE,
+        Err(failure) => {
+            complain(failure.message);
+            failure.status
+        }
+    }
+}

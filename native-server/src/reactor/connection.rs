@@ -1,0 +1,298 @@
+use crate::command::{Answer, Plan, ReplyMode, Session};
+use crate::resp::{Parser, Protocol, Replies};
+use kvorum_core::data::Op;
+use mio::net::TcpStream;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Write};
+
+/// Bounds of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Commands in flight; more wait in the socket.
+    pub in_flight_max: usize,
+    /// Bytes of answers not yet taken by the client, beyond which nothing more is read from it.
+    pub backlog_bytes_pause: usize,
+    /// Bytes of answers not yet taken, beyond which the client is cut off.
+    pub backlog_bytes_max: usize,
+    /// Bytes read from one client in one turn; the rest waits for the next.
+    pub turn_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            in_flight_max: 1_024,
+            backlog_bytes_pause: 1 << 20,
+            backlog_bytes_max: 64 << 20,
+            turn_bytes: 256 << 10,
+        }
+    }
+}
+
+/// An output buffer above this is given back once it is empty, so that idle clients cost little.
+const KEPT_BYTES: usize = 16 << 10;
+
+/// One command that is not yet answered, or whose answer waits for an earlier one.
+#[derive(Debug)]
+pub enum Pending {
+    /// A shard is asked; its reply is worded like this.
+    Asked {
+        /// How.
+        answer: Answer,
+        /// In which version.
+        protocol: Protocol,
+        /// The client wanted no answer.
+        is_silent: bool,
+    },
+    /// A task is at work.
+    Task {
+        /// In which version.
+        protocol: Protocol,
+        /// The client wanted no answer.
+        is_silent: bool,
+    },
+    /// The answer, as bytes.
+    Ready(Vec<u8>),
+}
+
+/// A client: its socket, what it has sent and what it will be sent.
+pub struct Connection {
+    /// The socket.
+    pub stream: TcpStream,
+    /// What it said about itself.
+    pub session: Session,
+    /// Where its next command begins to be parsed.
+    pub parser: Parser,
+    /// Bytes received and not yet parsed to the end.
+    pub input: Vec<u8>,
+    /// How many of them are parsed.
+    pub input_at: usize,
+    /// Bytes to be sent.
+    out: Vec<u8>,
+    /// How many of them are sent.
+    out_at: usize,
+    /// Commands in order.
+    ring: VecDeque<Pending>,
+    /// Sequence of the first in the ring.
+    base: u32,
+    /// Hashes of keys with a write in flight.
+    writes: Vec<u32>,
+    /// How many writes are in flight.
+    writes_left: u32,
+    /// A command that waits for the writes before it.
+    pub held: Option<Held>,
+    /// A task is at work: nothing more is parsed.
+    pub has_task: bool,
+    /// It stopped with more to parse or read, because it must wait.
+    pub is_stalled: bool,
+    /// The socket may have more.
+    pub is_readable: bool,
+    /// Close when all is written; nothing more is read.
+    pub is_closing: bool,
+    /// The socket is broken: forget it.
+    pub is_broken: bool,
+    /// Listed for writing at the end of the turn.
+    pub is_dirty: bool,
+    /// Listed for going on parsing.
+    pub is_waiting: bool,
+}
+
+/// A parsed command that waits until those before it are answered.
+#[derive(Debug)]
+pub enum Held {
+    /// A request.
+    Ask(Op, Answer),
+    /// A task.
+    Run(Box<crate::command::Task>),
+}
+
+impl Connection {
+    /// A new one whose ring goes on from sequence `base`.
+    pub fn new(stream: TcpStream, session: Session, base: u32) -> Connection {
+        Connection {
+            stream,
+            session,
+            parser: Parser::default(),
+            input: Vec::new(),
+            input_at: 0,
+            out: Vec::new(),
+            out_at: 0,
+            ring: VecDeque::new(),
+            base,
+            writes: Vec::new(),
+            writes_left: 0,
+            held: None,
+            has_task: false,
+            is_stalled: false,
+            is_readable: true,
+            is_closing: false,
+            is_broken: false,
+            is_dirty: false,
+            is_waiting: false,
+        }
+    }
+    /// The sequence that the next command gets: where the ring of the next connection at this place goes on.
+    pub fn next_sequence(&self) -> u32 {
+        self.base.wrapping_add(self.ring.len() as u32)
+    }
+    /// Commands in flight.
+    pub fn in_flight(&self) -> usize {
+        self.ring.len()
+    }
+    /// Bytes not yet taken by the client.
+    pub fn backlog(&self) -> usize {
+        self.out.len() - self.out_at
+    }
+    /// Whether more commands may be parsed now.
+    pub fn may_parse(&self, limits: &Limits) -> bool {
+        !self.is_closing
+            && !self.is_broken
+            && self.held.is_none()
+            && !self.has_task
+            && self.ring.len() < limits.in_flight_max
+            && self.backlog() < limits.backlog_bytes_pause
+    }
+    /// Whether a write of this key is in flight.
+    #[inline]
+    pub fn is_written(&self, hash: u32) -> bool {
+        self.writes.contains(&hash)
+    }
+    /// Whether any write is in flight.
+    #[inline]
+    pub fn has_writes(&self) -> bool {
+        self.writes_left > 0
+    }
+    /// Remembers a write in flight; `None` where the key's hash was not worth computing.
+    #[inline]
+    pub fn add_write(&mut self, hash: Option<u32>) {
+        self.writes_left += 1;
+        self.writes.extend(hash);
+    }
+    #[inline]
+    fn end_write(&mut self) {
+        self.writes_left = self.writes_left.saturating_sub(1);
+        if self.writes_left == 0 {
+            self.writes.clear();
+        }
+    }
+    /// Puts a command behind the others and returns its sequence.
+    #[inline]
+    pub fn push(&mut self, pending: Pending) -> u32 {
+        let sequence = self.next_sequence();
+        self.ring.push_back(pending);
+        sequence
+    }
+    /// Has a command planned; what it answers at once takes its turn behind the commands before it.
+    #[inline]
+    pub fn plan<V>(&mut self, plan: impl FnOnce(&mut Session, &mut Replies<'_>) -> (V, Plan)) -> (V, Plan) {
+        let before = self.session.reply_mode;
+        let protocol = self.session.protocol;
+        let is_first = self.ring.is_empty();
+        let mut later = Vec::new();
+        let start = self.out.len();
+        let out = if is_first { &mut self.out } else { &mut later };
+        let planned = plan(&mut self.session, &mut Replies::new(out, protocol));
+        if matches!(planned.1, Plan::Answered | Plan::AnsweredAndClose) {
+            let is_silent = silence(before, &mut self.session.reply_mode);
+            if is_first {
+                self.out.truncate(if is_silent { start } else { usize::MAX });
+            } else {
+                later.truncate(if is_silent { 0 } else { usize::MAX });
+                self.ring.push_back(Pending::Ready(later));
+            }
+        }
+        planned
+    }
+    /// Answers at once what is no command, in its turn.
+    #[inline]
+    pub fn say(&mut self, say: impl FnOnce(&mut Replies<'_>)) {
+        let (_, _) = self.plan(|_, out| {
+            say(out);
+            ((), Plan::Answered)
+        });
+    }
+    /// Takes the answer of the command of that sequence; `say` words it. False for a command that is long gone.
+    #[inline]
+    pub fn answer(&mut self, sequence: u32, say: impl FnOnce(Option<&Answer>, &mut Replies<'_>)) -> bool {
+        let index = sequence.wrapping_sub(self.base) as usize;
+        let Some(pending) = self.ring.get_mut(index) else { return false };
+        let (answer, protocol, is_silent) = match pending {
+            Pending::Asked { answer, protocol, is_silent } => (Some(&*answer), *protocol, *is_silent),
+            Pending::Task { protocol, is_silent } => (None, *protocol, *is_silent),
+            Pending::Ready(_) => return false,
+        };
+        let is_write = match answer {
+            Some(answer) => answer.is_of_write(),
+            None => true,
+        };
+        if index == 0 {
+            if !is_silent {
+                say(answer, &mut Replies::new(&mut self.out, protocol));
+            }
+            self.ring.pop_front();
+            self.base = self.base.wrapping_add(1);
+            while let Some(Pending::Ready(bytes)) = self.ring.front() {
+                self.out.extend_from_slice(bytes);
+                self.ring.pop_front();
+                self.base = self.base.wrapping_add(1);
+            }
+        } else {
+            let mut bytes = Vec::new();
+            if !is_silent {
+                say(answer, &mut Replies::new(&mut bytes, protocol));
+            }
+            *pending = Pending::Ready(bytes);
+        }
+        if is_write {
+            self.end_write();
+        }
+        true
+    }
+    /// Whether the next command is to be answered, as `CLIENT REPLY` said; takes note of a `SKIP`.
+    #[inline]
+    pub fn is_silent_now(&mut self) -> bool {
+        let before = self.session.reply_mode;
+        before != ReplyMode::On && silence(before, &mut self.session.reply_mode)
+    }
+    /// Writes what the socket takes.
+    #[inline]
+    pub fn flush(&mut self) {
+        while self.out_at < self.out.len() {
+            match self.stream.write(&self.out[self.out_at..]) {
+                Ok(0) => {
+                    self.is_broken = true;
+                    return;
+                }
+                Ok(count) => self.out_at += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.is_broken = true;
+                    return;
+                }
+            }
+        }
+        self.out_at = 0;
+        self.out.clear();
+        if self.out.capacity() > KEPT_BYTES {
+            self.out = Vec::new();
+        }
+    }
+    /// Whether it is done with: broken, or closing with everything said.
+    pub fn is_over(&self) -> bool {
+        self.is_broken || (self.is_closing && self.ring.is_empty() && self.backlog() == 0)
+    }
+}
+
+/// Whether a command that began under `before` stays without answer.
+#[inline]
+fn silence(before: ReplyMode, mode: &mut ReplyMode) -> bool {
+    match (before, *mode) {
+        (ReplyMode::On, _) | (_, ReplyMode::On) => false,
+        (ReplyMode::SkipNext, ReplyMode::SkipNext) => {
+            *mode = ReplyMode::On;
+            true
+        }
+        _ => true,
+    }
+}
