@@ -233,7 +233,11 @@ impl Host {
     }
 }
 
-/// So that a reader of a trace sees how work ended without knowing the engine.
+/// Whether the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
 pub(super) fn is_failure(done: &WorkDone) -> bool {
-    matches!(done, WorkDone::Read(Err(_)) | WorkDone::Scan(Err(_)))
+    let error = match done {
+        WorkDone::Read(Err(error)) | WorkDone::Scan(Err(error)) => error,
+        _ => return false,
+    };
+    *error != lsm::Error::Superseded
 }
