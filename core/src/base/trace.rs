@@ -61,7 +61,7 @@ kinds! {
     ReplicaAnswered = 32,
     /// request (2), outcome (0 done, 1 not done, 2 unknown), acks, hinted.
     RequestEnded = 33,
-    /// request (2): stamped again above what won.
+    /// request (2), and (2) what it is called from then on: stamped again, above what hindered or won.
     Restamped = 34,
     /// request (2), member: a stale replica was sent the merged cell.
     ReadRepaired = 35,

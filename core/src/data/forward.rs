@@ -232,7 +232,7 @@ impl Shard {
     fn forward_again(&mut self, id: OpId, to: MemberId, above: Stamp, is_final: bool) {
         self.store.clock.observe(above.hlc);
         let stamp = self.stamp();
-        self.trace_op(Kind::Restamped, id, &[]);
+        self.trace_op(Kind::Restamped, id, &crate::base::trace::split(id));
         self.counters.restamped += 1;
         if let Some(op) = self.forward_op(id) {
             op.spec.stamp = stamp;

@@ -8,7 +8,7 @@ use super::shard::{Ack, OpId, Running, Shard, Then};
 use super::store::Held;
 use super::waits::Waiter;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
-use crate::base::trace::Kind;
+use crate::base::trace::{Kind, split};
 use crate::base::{Bug, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::lsm;
 use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer};
@@ -230,7 +230,7 @@ impl Shard {
             }
             self.store.clock.observe(above.hlc);
             stamp = self.stamp();
-            self.trace_op(Kind::Restamped, id, &[]);
+            self.trace_op(Kind::Restamped, id, &crate::base::trace::split(id));
         }
         let winner = held_cell.and_then(|cell| cell.winner(self.wall_ms()));
         let existed = winner.is_some();
@@ -413,21 +413,22 @@ impl Shard {
         self.counters.restamped += 1;
         self.store.clock.observe(above.hlc);
         let stamp = self.stamp();
-        self.trace_op(Kind::Restamped, id, &[]);
-        let Some(view) = self.view.clone() else { return };
-        let Some(op) = self.put_op(id) else { return };
+        let (Some(view), Some(Running::Put(mut op))) = (self.view.clone(), self.ops.remove(&id)) else { return };
+        let (partition, w) = (op.partition, op.spec.w);
+        let Some(plan) = Plan::new(&view, partition, w, Purpose::Write, self.config.sabotage) else { return };
+        // Another number: an answer to the first copy says nothing about the second.
+        let again = self.op_id();
+        self.trace_op(Kind::Restamped, id, &split(again));
         op.spec.stamp = stamp;
         op.spec.is_final = true;
         op.spec.may_be_done = true;
         op.outrun = None;
         op.cell = None;
-        let (partition, w, cell_key) = (op.partition, op.spec.w, op.spec.cell_key.clone());
-        let Some(plan) = Plan::new(&view, partition, w, Purpose::Write, self.config.sabotage) else { return };
-        let engine_key = self.own_key(&plan, &cell_key);
-        if let Some(op) = self.put_op(id) {
-            op.plan = plan;
-        }
-        self.access(engine_key, Then::GiveDot { op: id });
+        op.plan = plan;
+        let engine_key = self.own_key(&op.plan, &op.spec.cell_key);
+        self.arm_deadline(again, op.spec.deadline);
+        self.ops.insert(again, Running::Put(op));
+        self.access(engine_key, Then::GiveDot { op: again });
     }
     /// Nothing has happened, and nothing will: only before the dot is given.
     pub(super) fn refuse_put(&mut self, id: OpId, refusal: Refusal) {
