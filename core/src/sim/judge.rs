@@ -134,7 +134,7 @@ impl World {
                     format!("the disk of {index} holds {partition}, which is not its own"),
                 );
             }
-            if let Some((target, partition)) = audit.hints.first() {
+            if let Some(((target, partition, ..), _)) = audit.hints.first_key_value() {
                 return self.report(
                     Checker::C4,
                     format!("the disk of {index} holds a hint for {target} of {partition}"),

@@ -74,9 +74,8 @@ pub fn run_twice(options: Options) -> RunReport {
 /// The checker that is named for a bug: the one that has to catch it.
 pub fn checker_of(bug: Bug) -> Checker {
     match bug {
-        Bug::AckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
-        Bug::HintAckBeforeSync
-        | Bug::ReplyCountedTwice
+        Bug::AckBeforeSync | Bug::HintAckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
+        Bug::ReplyCountedTwice
         | Bug::OldOwnerDropsEarly
         | Bug::JointSetSkipped
         | Bug::MergeDropsSibling

@@ -230,12 +230,12 @@ impl Options {
                 strict_quorum(self);
             }
             Bug::HintAckBeforeSync => {
-                (faults.kills, faults.power) = (Level::High, Level::High);
+                (faults.kills, faults.power, faults.slow_disks) = (Level::High, Level::High, Level::High);
                 self.nodes = self.nodes.max(5);
                 strict_quorum(self);
             }
             Bug::ReplyCountedTwice => {
-                (faults.duplication, faults.loss, faults.wipes) = (Level::High, Level::High, Level::High);
+                faults.duplication = Level::High;
                 strict_quorum(self);
             }
             Bug::ActorReusedAfterWipe | Bug::RefillingOwnerVotes => {
