@@ -80,8 +80,7 @@ pub fn checker_of(bug: Bug) -> Checker {
         | Bug::JointSetSkipped
         | Bug::MergeDropsSibling
         | Bug::LostWriteNotRestamped
-        | Bug::ActorReusedAfterWipe
-        | Bug::RefillingOwnerVotes => Checker::C2,
+        | Bug::ActorReusedAfterWipe => Checker::C2,
         Bug::TombstoneDroppedEarly => Checker::C3,
         Bug::TreeKeepsOldHash => Checker::C4,
         Bug::ReporterCountedTwice => Checker::C8,

@@ -30,7 +30,7 @@ pub struct HeldChecker {
     /// By sender, receiver and operation.
     sent: BTreeMap<(NodeIndex, NodeIndex, u64), Sent>,
     acknowledged: BTreeMap<NodeIndex, Vec<Sent>>,
-    /// By node and key: the last cell that it sent to an owner and that is held there.
+    /// By node and key: all that it sent to owners and that is held there, merged.
     delivered: BTreeMap<(NodeIndex, Bytes), Bytes>,
 }
 
@@ -58,7 +58,8 @@ impl HeldChecker {
                 if let Some(sent) = self.sent.remove(&(to, from, *op)) {
                     if sent.target.is_none() {
                         // Hints of it that this covers have done their work.
-                        self.delivered.insert((to, sent.key.clone()), sent.cell.clone());
+                        let known = self.delivered.entry((to, sent.key.clone())).or_default();
+                        *known = joined(known, &sent.cell);
                     }
                     self.acknowledged.entry(from).or_default().push(sent);
                 }
@@ -126,6 +127,15 @@ fn holds(audit: &Audit, sent: &Sent, resolve: Resolve) -> bool {
 fn contains(held: &Bytes, sent: &Bytes, resolve: Resolve) -> bool {
     let (Ok(held), Ok(sent)) = (Cell::decode(held), Cell::decode(sent)) else { return false };
     held.merge(&sent, resolve, crate::base::Sabotage::NONE).cell == held
+}
+
+fn joined(known: &Bytes, cell: &Bytes) -> Bytes {
+    match (Cell::decode(known), Cell::decode(cell)) {
+        (Ok(known), Ok(cell)) => {
+            known.merge(&cell, Resolve::Siblings, crate::base::Sabotage::NONE).cell.to_bytes()
+        }
+        _ => cell.clone(),
+    }
 }
 
 /// Whether `new` has seen all that `old` has.
