@@ -745,7 +745,7 @@ impl DataThread {
         let slot = &mut self.tasks[place as usize];
         let life = slot.life;
         let Some(mut running) = slot.running.take() else { return };
-        while let Some((number, op)) = running.next() {
+        while let Some((number, op)) = running.pull() {
             let waiter = Waiter::Task { task: place, life, number };
             self.request(shared, now, pack(self.index, waiter), op);
         }

@@ -68,10 +68,10 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
         let started = idle.start(Arc::downgrade(&shared));
         hands_threads.extend(started.map_err(|error| format!("a thread cannot be started: {error}"))?);
     }
-    let admin = admin::start(shared.clone(), hub, sockets.admin)?;
+    admin::start(shared.clone(), hub, sockets.admin)?;
     run_threads(&shared, polls, sockets.clients, sockets.peers, control)?;
     tracing::info!("stopped");
-    drop((signals, admin));
+    drop(signals);
     match shared.failure() {
         None => Ok(()),
         Some(message) => Err(message.into()),
