@@ -56,6 +56,7 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
             data.shard_count
         );
     }
+    raise_file_limit();
     let sockets = Sockets::bind(addresses)?;
     let clock = Clock::start();
     let (seats, kept) = open_shards(options, &data, clock)?;
@@ -75,6 +76,16 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     match shared.failure() {
         None => Ok(()),
         Some(message) => Err(message.into()),
+    }
+}
+
+/// Each client takes a file descriptor, and the usual soft limit is far below `--max-connections`.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }
 
