@@ -18,8 +18,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Longest key.
-pub const KEY_BYTES_MAX: u32 = 64 << 10;
+/// Longest key: 64 KiB with what an engine puts before it.
+pub const KEY_BYTES_MAX: u32 = (64 << 10) - 64;
 /// Longest value.
 pub const VALUE_BYTES_MAX: u32 = 16 << 20;
 /// Most bytes of hints that a node keeps for others, all shards together.
