@@ -108,6 +108,8 @@ pub struct DataThread {
     trace: Trace,
     stop_by: Option<Micros>,
     links_due: Micros,
+    /// When the log last said that a disk refuses writes.
+    storage_complaint_at: Micros,
 }
 
 impl DataThread {
@@ -158,6 +160,7 @@ impl DataThread {
             trace: Trace::default(),
             stop_by: None,
             links_due: Micros(0),
+            storage_complaint_at: Micros(0),
         })
     }
 

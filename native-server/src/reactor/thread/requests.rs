@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// How long a client's request may take before it is answered as not done or in doubt.
 const REQUEST_TIME: Micros = Micros::from_secs(5);
+/// How often the log says that a disk refuses writes.
+const COMPLAIN_EVERY: Micros = Micros::from_secs(10);
 
 impl DataThread {
     /// Leaves a request for its shard.
@@ -106,7 +108,7 @@ impl DataThread {
     #[inline]
     pub(super) fn on_reply(&mut self, shared: &Arc<Shared>, now: Now, id: RequestId, reply: Reply) {
         if let Reply::Refused(refusal) = &reply {
-            self.count_refusal(shared, refusal);
+            self.count_refusal(shared, now, refusal);
         }
         match waiter_of(id) {
             Waiter::Client { connection: place, sequence } => {
@@ -125,10 +127,16 @@ impl DataThread {
         }
     }
 
-    pub(super) fn count_refusal(&self, shared: &Arc<Shared>, refusal: &Refusal) {
+    pub(super) fn count_refusal(&mut self, shared: &Arc<Shared>, now: Now, refusal: &Refusal) {
         let code = refusal.code();
         let index = REFUSAL_CODES.iter().position(|known| *known == code).unwrap_or(REFUSAL_CODES.len() - 1);
         bump(&self.counters(shared).refusals[index], 1);
+        if let Refusal::Storage(what) = refusal
+            && self.storage_complaint_at + COMPLAIN_EVERY <= now.mono
+        {
+            self.storage_complaint_at = now.mono;
+            tracing::error!("requests are refused: {what}");
+        }
     }
 }
 
