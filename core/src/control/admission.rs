@@ -35,6 +35,15 @@ struct Pending {
     is_gone: bool,
 }
 
+/// Whether this node, as a voter, has accepted a topology newer than that in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vote {
+    /// It has not.
+    Open,
+    /// It has, so that there may be a newer one.
+    Given,
+}
+
 /// What to do about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -57,8 +66,8 @@ impl Admission {
         &mut self,
         now: Micros,
         request: JoinRequest,
-        topology: &Topology,
-        me: MemberId,
+        (topology, me): (&Topology, MemberId),
+        vote: Vote,
         is_down: impl Fn(MemberId) -> bool,
     ) -> Answer {
         let texts = [&request.name, &request.listen, &request.admin, &request.peer];
@@ -68,19 +77,16 @@ impl Admission {
         let holder = topology.member_named(&request.name);
         match holder {
             Some(member) if member.store == request.store => {
-                let is_same = (&member.listen, &member.admin, &member.peer)
-                    == (&request.listen, &request.admin, &request.peer);
-                if !is_same {
+                if !request.describes(member) {
                     self.note(now, request);
                 }
                 return Answer::Welcome;
             }
             Some(member) if member.id == me => return Answer::Refuse(taken(member)),
-            Some(member) => {
-                if let Some(reason) = frozen(topology, member) {
-                    return Answer::Refuse(reason);
-                }
+            Some(member) if vote == Vote::Open && is_frozen(topology, member.id, me) => {
+                return Answer::Refuse(frozen(topology, member));
             }
+            Some(_) => {}
             None if topology.members.len() >= MEMBER_COUNT_MAX || topology.next_member == u16::MAX => {
                 return Answer::Refuse(format!(
                     "the cluster has {} members, the most it can have",
@@ -102,7 +108,7 @@ impl Admission {
         if pending.is_gone { Answer::Wait } else { Answer::Ask(pending.nonce) }
     }
     /// Notes a request; false if there is no room or an earlier one under the same name is still alive.
-    fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
+    pub fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
         self.expire(now);
         if let Some(pending) = self.pending.get_mut(&request.name) {
             if pending.request.store != request.store {
@@ -151,11 +157,7 @@ impl Admission {
     /// Requests that a new topology has granted; they are over.
     pub fn follow(&mut self, topology: &Topology) -> Vec<JoinRequest> {
         let is_in = |request: &JoinRequest| {
-            topology.member_named(&request.name).is_some_and(|member| {
-                member.store == request.store
-                    && (&member.listen, &member.admin, &member.peer)
-                        == (&request.listen, &request.admin, &request.peer)
-            })
+            topology.member_named(&request.name).is_some_and(|member| request.describes(member))
         };
         let granted: Vec<JoinRequest> =
             self.pending.values().map(|pending| pending.request.clone()).filter(is_in).collect();
@@ -175,16 +177,18 @@ fn taken(member: &Member) -> String {
     )
 }
 
-/// Why `lost` cannot come back: without its vote there is no majority that could decide that it lost its memory.
-fn frozen(topology: &Topology, lost: &Member) -> Option<String> {
+/// Whether nobody but this node can still vote when `lost` has forgotten everything, and that is no majority. Only the
+/// last voter knows for sure: whatever was decided needed its vote.
+fn is_frozen(topology: &Topology, lost: MemberId, me: MemberId) -> bool {
     let voters = topology.voters();
-    let whole = voters.iter().filter(|id| **id != lost.id).count();
-    if whole > voters.len() / 2 {
-        return None;
-    }
-    Some(format!(
+    let whole = voters.iter().filter(|id| **id != lost);
+    voters.len() == 2 && whole.eq([&me])
+}
+
+fn frozen(topology: &Topology, lost: &Member) -> String {
+    format!(
         "{} lost its data dir, and with it the majority of the {} voters that decide who is a member: membership cannot change any more; the other members go on serving, copy their data into a new cluster",
         lost.name,
-        voters.len()
-    ))
+        topology.voters().len()
+    )
 }

@@ -66,7 +66,12 @@ impl Control {
         let (store, address) = (request.store, request.peer.clone());
         let ledger = &self.ledger;
         let is_down = |id| ledger.is_down(id);
-        let answer = self.admission.on_join(now, request.clone(), &current.topology, current.me, is_down);
+        let vote = match self.acceptor.accepted_value() {
+            None => admission::Vote::Open,
+            Some(_) => admission::Vote::Given,
+        };
+        let here = (&*current.topology, current.me);
+        let answer = self.admission.on_join(now, request.clone(), here, vote, is_down);
         self.wish.look_again(now);
         match answer {
             admission::Answer::Welcome => {
@@ -126,15 +131,36 @@ impl Control {
             self.wish.look_at = None;
             self.look(now);
         }
-        if self.wish.propose_at.is_some_and(|at| at <= now) {
-            if self.proposer.is_busy() {
-                self.wish.propose_at = Some(now + LOOK);
-            } else {
-                self.propose(now);
-            }
+        if self.wish.propose_at.is_some_and(|at| at <= now) && !self.proposer.is_busy() {
+            self.propose(now);
+        }
+    }
+    /// This node's own addresses are not those that the topology has: it asks for that to be changed, and others too, for
+    /// they may not reach it where they look for it.
+    fn mention_move(&mut self, now: Micros) {
+        let Some(current) = &self.current else { return };
+        let request = self.request();
+        if current.topology.member(current.me).is_none_or(|member| request.describes(member)) {
+            return;
+        }
+        self.admission.note(now, request.clone());
+        let others: Vec<MemberId> = self.first_live().filter(|id| !self.is_me(*id)).take(2).collect();
+        for other in others {
+            self.out.say(other, Word::Joining(request.clone()));
+        }
+    }
+    /// This node as it introduces itself.
+    pub(super) fn request(&self) -> JoinRequest {
+        JoinRequest {
+            name: self.config.name.clone(),
+            store: self.config.store,
+            listen: self.config.listen.clone(),
+            admin: self.config.admin.clone(),
+            peer: self.config.peer.clone(),
         }
     }
     fn look(&mut self, now: Micros) {
+        self.mention_move(now);
         let Some(current) = &self.current else { return };
         let joins = self.admission.granted(now, &current.topology);
         if !joins.is_empty() {

@@ -86,7 +86,7 @@ impl Wishes<'_> {
     /// Whether this request would change anything now.
     fn is_admissible(&self, topology: &Topology, request: &JoinRequest) -> bool {
         match topology.member_named(&request.name) {
-            Some(member) => member.store != request.store || !has_addresses(member, request),
+            Some(member) => !request.describes(member),
             None => {
                 topology.members.len() < MEMBER_COUNT_MAX
                     && topology.next_member < u16::MAX
@@ -94,10 +94,6 @@ impl Wishes<'_> {
             }
         }
     }
-}
-
-fn has_addresses(member: &Member, request: &JoinRequest) -> bool {
-    (&member.listen, &member.admin, &member.peer) == (&request.listen, &request.admin, &request.peer)
 }
 
 /// Whether it is worth while to propose something. Cheap: walks the partitions once.

@@ -14,7 +14,7 @@ pub(super) struct Fetcher {
 impl Fetcher {
     /// `source` has this epoch.
     pub fn want(&mut self, epoch: Epoch, source: MemberId) {
-        if epoch > self.wanted || (epoch == self.wanted && self.source.is_none()) {
+        if epoch > self.wanted {
             self.wanted = epoch;
             self.source = Some(source);
         }

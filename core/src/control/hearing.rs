@@ -1,11 +1,11 @@
 //! What others say about themselves and each other, and what follows from silence.
 
 use super::ledger::Change;
-use super::{Control, Notice};
+use super::{Control, Destination, Notice, Output};
 use crate::base::trace::{Kind, split};
 use crate::base::{Epoch, MemberId, Micros, Writer};
 use crate::control::keeper::SLOT_INCARNATION;
-use crate::message::{Header, News, Word};
+use crate::message::{ControlMessage, Header, News, Word};
 use alloc::vec::Vec;
 
 /// In a cluster up to this size everybody is told at once; in a larger one some, and gossip does the rest.
@@ -159,9 +159,21 @@ impl Control {
         }
         if !failed.is_empty() {
             self.tell(&Word::Gossip);
+            self.bring_up_to_date(&failed);
         }
         for change in self.ledger.judge(now) {
             self.on_change(now, Some(change));
+        }
+    }
+    /// A member that does not answer may have slept through this node's arrival: then it takes it for a stranger, cannot
+    /// ask it for the topology, and must be sent it.
+    fn bring_up_to_date(&mut self, silent: &[(MemberId, u64)]) {
+        let Some(current) = &self.current else { return };
+        for (id, _) in silent {
+            if self.ledger.epoch_of(*id) < current.topology.epoch {
+                let message = ControlMessage::Welcome { bytes: current.bytes.clone() };
+                self.out.outputs.push_back(Output::Send { to: Destination::Member(*id), message });
+            }
         }
     }
     fn on_change(&mut self, now: Micros, change: Option<Change>) {

@@ -33,7 +33,7 @@ pub use snapshot::{MemberSnapshot, Snapshot};
 
 use crate::base::trace::Kind;
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, Random, Reader, checksum};
-use crate::message::{ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, Word};
+use crate::message::{ControlMessage, Header, NEWS_COUNT_MAX, Word};
 use crate::ring::{Keyspace, Liveness, Member, PartitionState, Report, Topology, View};
 use admission::Admission;
 use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
@@ -269,8 +269,13 @@ impl Control {
         match message {
             ControlMessage::Said { header, word } => {
                 let is_impostor = from.is_some_and(|from| from != header.member);
-                if !is_impostor && self.hear(now, &header) {
-                    self.on_word(now, header.member, word);
+                match word {
+                    // Even from a stranger: it may be one that only a newer topology knows. `learn` looks at the lineage.
+                    Word::Topology { bytes } if self.current.is_some() => self.on_topology(&bytes),
+                    word if !is_impostor && self.hear(now, &header) => {
+                        self.on_word(now, header.member, word);
+                    }
+                    _ => {}
                 }
             }
             ControlMessage::Join(request) => self.on_join(now, request, true),
@@ -301,7 +306,7 @@ impl Control {
                 self.prober.on_probed_for(from, nonce, target, alive);
             }
             Word::Fetch { have } => self.on_fetch(from, have),
-            Word::Topology { bytes } => self.on_topology(&bytes),
+            Word::Topology { .. } => {} // Taken before the header is looked at.
             Word::Prepare { epoch, ballot } => self.on_prepare(now, from, epoch, ballot),
             Word::Promise { epoch, ballot, accepted } => {
                 let step = self.proposer.on_promise(from, (epoch, ballot), accepted);
@@ -389,14 +394,8 @@ impl Control {
     }
     fn ask_to_join(&mut self, now: Micros) {
         let Start::Join { seed } = &self.config.start else { return };
-        let request = JoinRequest {
-            name: self.config.name.clone(),
-            store: self.config.store,
-            listen: self.config.listen.clone(),
-            admin: self.config.admin.clone(),
-            peer: self.config.peer.clone(),
-        };
-        self.write_to(seed.clone(), ControlMessage::Join(request));
+        let message = ControlMessage::Join(self.request());
+        self.write_to(seed.clone(), message);
         self.join_at = Some(now + JOIN_AGAIN + Micros(self.random.below(JOIN_AGAIN.0 / 2)));
     }
     /// Makes a new view if anything in it has changed.

@@ -59,6 +59,9 @@ impl HashPage {
 impl Shard {
     /// A page was read.
     pub(super) fn on_page(&mut self, range: PageRange, what: ScanFor, result: Result<ScanPage, lsm::Error>) {
+        if matches!(result, Err(lsm::Error::Superseded)) {
+            return self.read_page(range, what);
+        }
         if let ScanFor::Hints { target } = what {
             return match result {
                 Ok(page) => self.on_hints(target, page),

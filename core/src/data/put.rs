@@ -10,6 +10,7 @@ use super::waits::Waiter;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
 use crate::base::trace::Kind;
 use crate::base::{Bug, KeyspaceId, MemberId, Micros, PartitionId};
+use crate::lsm;
 use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer};
 use crate::quorum::{Plan, Purpose, Verdict};
 use crate::version::{
@@ -21,6 +22,9 @@ use bytes::Bytes;
 
 /// How long holders that have not answered are waited for before they are sent the cell again.
 const RESEND_AFTER: Micros = Micros::from_millis(250);
+
+/// How soon a put is tried again that found the engine overloaded.
+const CATCH_UP: Micros = Micros::from_millis(10);
 
 /// What a put is to do, wherever it gets its dot.
 #[derive(Debug, Clone)]
@@ -262,11 +266,21 @@ impl Shard {
         } else {
             self.store.put_cell(self.now, engine_key, held.as_ref(), &new)
         };
-        if let Err(error) = written {
-            return self.refuse_put(id, Refusal::Storage(error.to_string()));
+        match written {
+            Ok(_) => {}
+            Err(lsm::Error::Overloaded) => return self.try_dot_later(id),
+            Err(error) => return self.refuse_put(id, Refusal::Storage(error.to_string())),
         }
         self.trace_merged(&spec.key, spec.partition, &new, true);
         self.spread(id, Some(new.bytes), existed, Some(stamp));
+    }
+    /// The engine has to catch up first: the put waits for it, as long as its client does.
+    fn try_dot_later(&mut self, id: OpId) {
+        let at = self.now.mono + CATCH_UP;
+        if let Some(op) = self.put_op(id) {
+            op.resend_at = at;
+            self.timers.set(at, super::timers::Timer::Hedge(id));
+        }
     }
     fn next_dot(&mut self, partition: PartitionId, holds_cell: bool) -> Option<Dot> {
         let actors = self.actors.as_mut()?;
@@ -469,6 +483,12 @@ impl Shard {
         let now = self.now.mono;
         if self.put_op(id).is_none_or(|op| now < op.resend_at) {
             return;
+        }
+        let Some(op) = self.put_op(id) else { return };
+        if op.cell.is_none() {
+            let (plan, cell_key) = (op.plan.clone(), op.spec.cell_key.clone());
+            let engine_key = self.own_key(&plan, &cell_key);
+            return self.access(engine_key, Then::GiveDot { op: id });
         }
         self.send_to_holders(id);
         self.arm_resend(id);

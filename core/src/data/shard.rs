@@ -454,6 +454,10 @@ impl Shard {
                 Timer::Hedge(id) => self.on_hedge(id),
                 Timer::SyncLog => {
                     self.sync_due = self.durability() != Durability::Memory;
+                    let db = self.store.db_mut();
+                    if db.refusing().is_some() || db.is_stalled() {
+                        db.retry();
+                    }
                     self.timers.set(self.now.mono + SYNC_EVERY, Timer::SyncLog);
                 }
                 Timer::Compare => {
@@ -518,6 +522,14 @@ impl Shard {
         }
     }
     fn on_read_done(&mut self, engine_key: &Bytes, result: Result<Option<Bytes>, lsm::Error>) {
+        if matches!(result, Err(lsm::Error::Superseded))
+            && let Lookup::OnDisk(read) = self.store.get(engine_key)
+        {
+            // A compaction has removed the tables that it was to read: the same question to the new ones.
+            let id = self.work_id();
+            self.reads.insert(id, engine_key.clone());
+            return self.out.push_back(Output::Work { id, work: Work::Read(read) });
+        }
         let Some(waiting) = self.waiting.remove(engine_key) else { return };
         self.waiting_count -= waiting.accesses.len();
         for then in waiting.accesses {

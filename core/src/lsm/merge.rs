@@ -156,7 +156,7 @@ impl Source {
     }
     /// Takes the current key over.
     fn settle(&mut self) {
-        let slot = match &self.content {
+        let slot = match &mut self.content {
             Content::Copied { slots, at } => slots.get(*at),
             Content::Memory { table, position } => table.slot(*position),
             Content::Run { cursor, .. } => {

@@ -10,7 +10,23 @@ use super::{
 };
 use crate::storage::Storage;
 use alloc::{sync::Arc, vec::Vec};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+
+/// Keys of a page are put together in pieces of this size: they are not whole in their blocks.
+const KEYS_BYTES: usize = 2048;
+
+/// Makes keys of a page, many with one allocation.
+struct Keys(BytesMut);
+
+impl Keys {
+    fn store(&mut self, key: &[u8]) -> Bytes {
+        if self.0.capacity() < key.len() {
+            self.0 = BytesMut::with_capacity(KEYS_BYTES.max(key.len()));
+        }
+        self.0.extend_from_slice(key);
+        self.0.split().freeze()
+    }
+}
 
 /// Most records of the active memtable that a scan takes along; a page ends where they end.
 const COPIED_COUNT_MAX: usize = 4096;
@@ -114,7 +130,7 @@ impl Scan {
         let start = if range.reverse { Start::Before(&range.to) } else { Start::From(&range.from) };
         let mut merge = Merge::start(&mut loader, sources, start)?;
         let looked_at_max = (u64::from(range.limit) * LOOKED_AT_FACTOR).max(LOOKED_AT_MIN);
-        let mut bytes = 0u64;
+        let (mut bytes, mut keys) = (0u64, Keys(BytesMut::new()));
         while let Some(key) = merge.key() {
             let is_outside = if range.reverse { key < &range.from[..] } else { key >= &range.to[..] };
             if is_outside {
@@ -139,7 +155,7 @@ impl Scan {
             if is_record {
                 let value = merge.value();
                 bytes += (key.len() + value.len()) as u64;
-                page.entries.push((Bytes::copy_from_slice(key), value));
+                page.entries.push((keys.store(key), value));
             }
             merge.next(&mut loader)?;
         }

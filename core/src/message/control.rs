@@ -4,7 +4,7 @@
 //! others. Nothing is ordered and nothing is answered for sure: every message may be lost, doubled or late.
 
 use crate::base::{DecodeError, Epoch, MemberId, PartitionId, Reader, Writer};
-use crate::ring::Report;
+use crate::ring::{Member, Report};
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
@@ -467,6 +467,14 @@ impl fmt::Display for Ballot {
 }
 
 impl JoinRequest {
+    /// Whether `member` is this very node, where it says it is.
+    pub fn describes(&self, member: &Member) -> bool {
+        member.name == self.name
+            && member.store == self.store
+            && member.listen == self.listen
+            && member.admin == self.admin
+            && member.peer == self.peer
+    }
     fn encode(&self, w: &mut Writer<'_>) {
         w.bytes(self.name.as_bytes());
         w.u64(self.store);

@@ -197,7 +197,7 @@ impl World {
         }
         for final_key in finals {
             let count = final_key.cell.as_ref().map_or(0, Cell::identity_count);
-            let most = crate::version::SIBLING_COUNT_MAX * usize::from(self.options.n.max(1));
+            let most = crate::version::SIBLING_COUNT_MAX * usize::from(self.options.n + 1);
             if count > most {
                 let text = format!(
                     "key k{} ends with {count} siblings, and {most} at most are promised",

@@ -230,6 +230,8 @@ impl World {
             Action::Rot(node) => {
                 self.crash(node, true);
                 if self.host(node).is_some_and(Host::rot) {
+                    // The end of its log may be gone, and with it the latest epoch.
+                    self.control_checker.forget(u32::from(node.0));
                     self.rotten.push(node);
                 }
             }
@@ -674,9 +676,9 @@ impl World {
         self.check_success(number, &reply);
         self.finish(asking.client, number);
     }
-    /// Each of N owners may take siblings up to the bound before it hears of the others'.
+    /// Each of N owners, and one to be, may take siblings up to the bound before it hears of the others'.
     fn check_siblings(&mut self, key: u16, count: usize) {
-        let most = SIBLING_COUNT_MAX * usize::from(self.options.n.max(1));
+        let most = SIBLING_COUNT_MAX * usize::from(self.options.n + 1);
         if count > most {
             let text = format!("key k{key} has {count} siblings, and {most} at most are promised");
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });

@@ -1,5 +1,6 @@
 use super::world::{Rates, Stop, World};
-use crate::control::Notice;
+use crate::base::{Micros, Now, Random};
+use crate::control::{Input, Notice};
 
 #[test]
 fn three_nodes_become_a_cluster_in_a_second_and_a_half() {
@@ -23,7 +24,7 @@ fn a_large_ring_moves_in_few_epochs() {
     assert!(took < 2_500, "{took} ms");
     let before = world.epoch.0;
     let late = world.add(2);
-    world.transfer = crate::base::Micros::from_millis(2_000);
+    world.transfer = Micros::from_millis(2_000);
     world.start(late);
     let took = world.run_while(9_000, |world| world.unsettled().is_some());
     world.expect_settled();
@@ -115,13 +116,40 @@ fn a_wiped_voter_of_two_is_told_that_nobody_can_decide() {
 }
 
 #[test]
-fn a_node_that_moved_is_found_at_its_new_address() {
+fn a_node_that_moved_is_known_at_its_new_address() {
     let mut world = World::formed(6, 3);
     world.stop(2, Stop::Kill);
+    world.relocate(2);
     world.run(50);
     world.start(2);
     world.run(2_000);
     world.expect_settled();
-    let all = world.view(0).unwrap().clone();
-    assert_eq!(all.topology.members.len(), 3);
+    for node in 0..3 {
+        let topology = &world.view(node).unwrap().topology;
+        assert_eq!(topology.members.len(), 3);
+        assert_eq!(topology.member_named("n2").unwrap().listen, "node2/listen1");
+    }
+}
+
+#[test]
+fn whatever_lies_in_the_slots_a_start_does_not_panic() {
+    let world = World::formed(7, 3);
+    let kept = world.kept(1);
+    let mut random = Random::new(8);
+    for round in 0..500 {
+        let mut damaged = kept.clone();
+        let slot = random.below(4) as usize;
+        if let Some(bytes) = &mut damaged[slot] {
+            let mut changed = bytes.to_vec();
+            let at = random.below(changed.len() as u64) as usize;
+            changed[at] = random.next_u64() as u8;
+            changed.truncate(random.between(0, 2 * changed.len() as u64) as usize);
+            *bytes = changed.into();
+        }
+        let mut control = world.revived(1, damaged);
+        control.handle(Now { mono: Micros(round), wall: Micros(0) }, Input::Wake);
+        while control.poll().is_some() {}
+        control.check().unwrap();
+    }
+    assert!(world.revived(1, kept).view().is_some());
 }

@@ -109,3 +109,18 @@ fn loss_takes_hardly_anybody_down() {
     }
     assert!(wrong <= 5, "{wrong}");
 }
+
+#[test]
+fn a_snapshot_says_who_suspects_whom() {
+    let mut world = World::formed(3, 4);
+    world.stop(3, Stop::Kill);
+    world.run(1_500);
+    let snapshot = world.control(0).snapshot();
+    assert_eq!((snapshot.me, snapshot.lineage, snapshot.epoch), (Some(world.member(0)), 77, world.epoch));
+    assert_eq!((snapshot.moving_count, snapshot.releasing_count, snapshot.voters.len()), (0, 0, 4));
+    let lost = snapshot.members.iter().find(|member| member.name == "n3").unwrap();
+    assert!(lost.liveness == Liveness::Down && lost.is_unreachable && lost.partition_count > 0);
+    assert!(lost.suspected_by.len() >= 2 && lost.suspected_by.iter().all(|line| line.age_ms < 5_000));
+    let other = snapshot.members.iter().find(|member| member.name == "n1").unwrap();
+    assert!(other.heard_ms_ago.is_some_and(|age| age < 3_000) && other.suspected_by.is_empty());
+}

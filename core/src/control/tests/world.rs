@@ -48,6 +48,10 @@ struct Node {
     /// Handed out by control, not yet durable.
     pending: VecDeque<(u64, u8, Bytes)>,
     paused: Option<Vec<Input>>,
+    /// Its client address changes with it.
+    moves: u32,
+    /// Its disk refuses writes.
+    is_full: bool,
     view: Option<Arc<View>>,
     wake_at: Option<Micros>,
 }
@@ -132,6 +136,8 @@ impl World {
             kept: Kept::default(),
             pending: VecDeque::new(),
             paused: None,
+            moves: 0,
+            is_full: false,
             view: None,
             wake_at: None,
         });
@@ -163,17 +169,8 @@ impl World {
             return;
         }
         node.life += 1;
-        let config = Config {
-            name: name.to_string(),
-            store: node.store,
-            listen: format!("{}/listen", address(index)),
-            admin: format!("{}/admin", address(index)),
-            peer: address(index),
-            start: node.start.clone(),
-            entropy: self.random.next_u64(),
-            sabotage: self.sabotage,
-            trace: true,
-        };
+        let config = self.config(index, name);
+        let node = &mut self.nodes[index];
         let control = Control::new(now, config, node.kept.clone());
         assert!(control.check().is_ok());
         node.control = Some(control);
@@ -182,6 +179,28 @@ impl World {
             let at = self.now + Micros(self.random.between(MS, 50 * MS));
             self.push(at, Event::Link { node: other, other: index, up: true });
         }
+    }
+    fn config(&self, index: usize, name: &str) -> Config {
+        let node = &self.nodes[index];
+        Config {
+            name: name.to_string(),
+            store: node.store,
+            listen: format!("{}/listen{}", address(index), node.moves),
+            admin: format!("{}/admin", address(index)),
+            peer: address(index),
+            start: node.start.clone(),
+            entropy: node.store ^ node.life,
+            sabotage: self.sabotage,
+            trace: true,
+        }
+    }
+    /// What a node has kept.
+    pub fn kept(&self, index: usize) -> Kept {
+        self.nodes[index].kept.clone()
+    }
+    /// A node as it would start with these slots.
+    pub fn revived(&self, index: usize, kept: Kept) -> Control {
+        Control::new(self.clock(), self.config(index, &format!("n{index}")), kept)
     }
     pub fn stop(&mut self, index: usize, how: Stop) {
         let node = &mut self.nodes[index];
@@ -203,9 +222,10 @@ impl World {
         if how == Stop::Wipe {
             node.kept = Kept::default();
             node.store = self.random.next_u64();
-            if index == 0 {
-                node.start = Start::Join { seed: address(1) };
-            }
+            // A seed must be a member: two that wait for each other wait for ever.
+            let is_member = |node: &usize| *node != index && self.nodes[*node].kept[0].is_some();
+            let seed = (0..self.nodes.len()).find(is_member).unwrap_or_default();
+            self.nodes[index].start = Start::Join { seed: address(seed) };
         }
         for other in 0..self.nodes.len() {
             let at = self.now + Micros(self.random.between(100, 2 * MS));
@@ -221,6 +241,18 @@ impl World {
         }
         self.feed(index, Input::Wake);
     }
+    /// The next life of a node is reached elsewhere by clients.
+    pub fn relocate(&mut self, index: usize) {
+        self.nodes[index].moves += 1;
+    }
+    pub fn set_full(&mut self, index: usize, is_full: bool) {
+        self.nodes[index].is_full = is_full;
+    }
+    /// Members that every running node knows of.
+    pub fn members_everywhere(&self) -> usize {
+        let known = |node: &Node| node.view.as_ref().map_or(0, |view| view.topology.members.len());
+        self.nodes.iter().filter(|node| node.control.is_some()).map(known).min().unwrap_or(0)
+    }
     pub fn cut(&mut self, from: usize, to: usize) {
         self.cuts.insert((from, to));
     }
@@ -231,6 +263,7 @@ impl World {
         self.crash_at_output = 0;
         self.crash_at_decision = 0;
         for index in 0..self.nodes.len() {
+            self.nodes[index].is_full = false;
             if self.nodes[index].life > 0 {
                 self.start(index);
                 self.resume(index);
@@ -376,6 +409,9 @@ impl World {
             }
             Output::Send { to, message } => self.send(index, to, &message),
             Output::Persist { ticket, slot, bytes } => {
+                if self.nodes[index].is_full {
+                    return;
+                }
                 self.nodes[index].pending.push_back((ticket, slot, bytes));
                 let at = self.now + Micros(self.random.between(self.disk.0 / 4, self.disk.0));
                 self.push(at, Event::Persisted { node: index, life });
@@ -436,6 +472,32 @@ impl World {
         let view = self.view(index).expect("it is a member");
         let found = view.topology.members.iter().find(|member| member.peer == address(other));
         view.liveness_of(found.expect("it is known").id)
+    }
+    /// What each node thinks, for a failing test to show.
+    pub fn picture(&self) -> String {
+        let mut text = String::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let picture = node.control.as_ref().map(|control| {
+                let s = control.snapshot();
+                format!(
+                    "{:?} {} voters {:?} moving {} releasing {} joining {:?} refused {:?} start {:?} full {}",
+                    s.me,
+                    s.epoch,
+                    s.voters,
+                    s.moving_count,
+                    s.releasing_count,
+                    s.joining,
+                    s.refused,
+                    node.start,
+                    node.is_full
+                )
+            });
+            text += &format!("n{index}: {picture:?}\n");
+        }
+        for (at, node, notice) in self.notices.iter().rev().take(60).rev() {
+            text += &format!("{} n{node} {notice:?}\n", at.as_millis());
+        }
+        text
     }
     /// Why the running nodes are not one quiet cluster of all of them; `None` if they are.
     pub fn unsettled(&self) -> Option<String> {

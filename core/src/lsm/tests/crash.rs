@@ -241,3 +241,74 @@ fn a_thousand_random_ends_lose_nothing_that_was_promised() {
     }
     assert_eq!(ends, 1000);
 }
+
+/// Cuts the power and opens again: everything up to the last durable ticket is there.
+fn cut_and_compare(rig: Rig<MemoryDisk>, history: &History) {
+    let moment = Moment { disk: MemoryDisk::new(), synced: rig.db.synced().0, issued: rig.db.issued().0 };
+    let mut disk = rig.disk;
+    disk.crash(CrashStyle::LoseAll, &mut Random::new(1));
+    reopen(&moment, disk, history, "after the cut");
+}
+
+fn run_job(rig: &mut Rig<MemoryDisk>, mut job: Job) {
+    let done = job.step(&mut rig.disk, &mut rig.cache, u64::MAX).unwrap();
+    assert_eq!(done.error(), None);
+    rig.db.on_job(done);
+}
+
+#[test]
+fn a_segment_still_in_the_making_is_not_passed_over_by_a_flush() {
+    let mut random = Random::new(1);
+    let mut history = History::new();
+    let (mut rig, _) = Rig::open(MemoryDisk::new(), &Options::default()).unwrap();
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(true);
+    let prepare = rig.db.job().unwrap();
+    assert_eq!(prepare.kind(), JobKind::Prepare);
+    rig.db.freeze();
+    rig.work();
+    assert_eq!(rig.db.stats().flushes, 1);
+    run_job(&mut rig, prepare);
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(true);
+    assert_eq!(rig.db.synced(), Ticket(2));
+    cut_and_compare(rig, &history);
+}
+
+#[test]
+fn a_sync_in_flight_keeps_its_segments_from_being_used_again() {
+    let mut random = Random::new(1);
+    let mut history = History::new();
+    let (mut rig, _) = Rig::open(MemoryDisk::new(), &Options::default()).unwrap();
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(false);
+    let sync = rig.db.log_sync().unwrap();
+    for _ in 0..3 {
+        rig.db.freeze();
+        rig.work();
+        history.write(&mut rig, &mut random).unwrap();
+        rig.write_log(true);
+    }
+    let done = sync.run(&mut rig.disk);
+    rig.db.on_log_sync(done);
+    assert_eq!(rig.db.failed(), None);
+    cut_and_compare(rig, &history);
+}
+
+#[test]
+fn a_synced_write_syncs_the_name_that_a_sync_in_flight_might_not() {
+    let mut random = Random::new(1);
+    let mut history = History::new();
+    let (mut rig, _) = Rig::open(MemoryDisk::new(), &Options::default()).unwrap();
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(true);
+    // No segment was made ahead, so the write makes one.
+    rig.db.freeze();
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(false);
+    let _in_flight = rig.db.log_sync().unwrap();
+    history.write(&mut rig, &mut random).unwrap();
+    rig.write_log(true);
+    assert_eq!(rig.db.synced(), Ticket(3));
+    cut_and_compare(rig, &history);
+}

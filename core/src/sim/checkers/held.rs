@@ -88,7 +88,12 @@ impl HeldChecker {
         let mut violations = Vec::new();
         for sent in acknowledged.iter().filter(|sent| is_lost(sent)) {
             let key = core::str::from_utf8(&sent.key).unwrap_or("?");
-            let text = format!("{node} has lost a write of {key} that it had said to hold");
+            let held = audit.cells.get(&(sent.partition, sent.keyspace, sent.key.clone()));
+            let held = held.and_then(|bytes| Cell::decode(bytes).ok());
+            let text = format!(
+                "{node} has lost a write of {key} that it had said to hold: it has {held:?}, and had {:?}",
+                Cell::decode(&sent.cell)
+            );
             violations.push(Violation { checker: Checker::C7, at: now, text });
         }
         violations.truncate(1); // One is enough to tell.
