@@ -5,6 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on is to say so")]
 
+mod admin_port;
 mod bad_input;
+mod command_line;
 mod failures;
+mod full_disk;
+mod joining;
 mod one_node;
+mod stock_clients;

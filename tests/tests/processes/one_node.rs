@@ -5,6 +5,7 @@ use kvorum_tests::load::{Load, Plan};
 use kvorum_tests::node::{Node, complaint, kvorum};
 use kvorum_tests::resp::Reply;
 use kvorum_tests::say;
+use kvorum_tests::wait::until_true;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -185,4 +186,82 @@ fn flip(path: &Path, offset: u64) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
     file.write_all_at(&[byte[0] ^ 0x40], offset).unwrap();
+}
+
+/// The last byte of a file that is not zero: logs are made at full length.
+fn written_end(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).expect("something was written") as u64
+}
+
+#[test]
+fn a_damaged_log_is_named_with_its_place_and_nothing_is_changed() {
+    let mut cluster = Cluster::start(1, &[]);
+    let load = Load::start(&Plan::through(&[cluster[0].listen]));
+    load.wait_acked(2_000);
+    cluster[0].kill();
+    drop(load.finish());
+    let is_written = |name: &str| {
+        name.ends_with(".wal") && written_end_of(&cluster[0].data, name).is_some_and(|end| end > 0)
+    };
+    let log = largest(&cluster[0].data, &is_written);
+    flip(&log, written_end(&log) / 2);
+    let damaged = std::fs::read(&log).unwrap();
+    let name = log.file_name().unwrap().to_str().unwrap();
+    let node = &cluster[0];
+    assert_refused(node, &[], 1, &[name, "damaged at byte", "restore the data folder from a copy"]);
+    assert_refused(node, &[], 1, &[name, "damaged at byte"]);
+    assert!(std::fs::read(&log).unwrap() == damaged, "the log was changed");
+}
+
+fn written_end_of(data: &Path, name: &str) -> Option<u64> {
+    let bytes = std::fs::read(data.join("shard-0").join(name)).ok()?;
+    bytes.iter().rposition(|byte| *byte != 0).map(|end| end as u64)
+}
+
+#[test]
+fn a_damaged_table_is_named_and_what_lies_elsewhere_is_still_answered() {
+    let mut cluster = Cluster::start(1, &["--memory", "8M"]);
+    let mut client = cluster[0].client();
+    let value = |index: usize| format!("{index} ").repeat(1_000);
+    for index in 0..6_000 {
+        client.push(&[b"SET", format!("k{index}").as_bytes(), value(index).as_bytes()]);
+    }
+    client.flush().unwrap();
+    for _ in 0..6_000 {
+        assert_eq!(client.receive().unwrap(), Reply::ok());
+    }
+    until_true(Duration::from_secs(20), "tables are there", || {
+        cluster[0].metric("kvorum_lsm_sstables") > 0.0
+    });
+    let (status, _) = cluster[0].terminate();
+    assert!(status.success());
+    let table = largest(&cluster[0].data, &|name| name.ends_with(".sst"));
+    flip(&table, table.metadata().unwrap().len() / 2);
+    let name = table.file_name().unwrap().to_str().unwrap();
+    cluster[0].spawn(&[]);
+    until_true(Duration::from_secs(20), "it is ready, or has said why not", || {
+        cluster[0].exit_status().is_some()
+            || kvorum_tests::http::get(cluster[0].admin, "/readyz").is_ok_and(|answer| answer.status == 200)
+    });
+    if cluster[0].exit_status().is_none() {
+        let mut client = cluster[0].client();
+        let (mut whole, mut refused) = (0, Vec::new());
+        for index in 0..6_000 {
+            let key = format!("k{index}");
+            match client.ask(&["GET", &key]).unwrap() {
+                Reply::Error(text) => refused.push(text),
+                found => {
+                    assert_eq!(found, Reply::bulk(&value(index)), "{key}");
+                    whole += 1;
+                }
+            }
+        }
+        say(format!("{whole} keys answered, {} refused: {:?}", refused.len(), refused.first()));
+        assert!(whole > 5_000 && !refused.is_empty(), "{whole} {refused:?}");
+        assert!(refused[0].contains(name) && refused[0].contains("damaged at byte"), "{}", refused[0]);
+    } else {
+        assert!(cluster[0].log().contains(name), "{}", cluster[0].log());
+        assert!(cluster[0].log().contains("damaged at byte"), "{}", cluster[0].log());
+    }
 }
