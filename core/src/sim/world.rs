@@ -8,7 +8,7 @@ use super::script::{Action, DiskMood, NodeIndex, Script};
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
-use crate::base::{Bug, MemberId, Micros, PartitionId, checksum};
+use crate::base::{Bug, Epoch, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
 use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
@@ -95,6 +95,8 @@ pub struct World {
     control_checker: ControlChecker,
     held_checker: HeldChecker,
     quorum_checker: QuorumChecker,
+    /// By host: the epoch under which it was last looked at.
+    seen_epochs: Vec<Epoch>,
     pub(super) violations: Vec<Violation>,
     pub(super) power_cut_at: Option<Micros>,
     /// When faults ended, if they have.
@@ -115,6 +117,7 @@ impl World {
     pub fn new(options: Options, script: Script) -> World {
         let hosts =
             (0..options.node_count()).map(|index| Host::new(NodeIndex(index), options.shards, options.seed));
+        let hosts_count = usize::from(options.node_count());
         let clients = (0..options.clients).map(|index| Client::new(options.seed, index));
         let habits = Habits::drawn(&options);
         let is_stubborn = options.sabotage.is(Bug::SiblingBoundIgnored);
@@ -140,6 +143,7 @@ impl World {
             control_checker: ControlChecker::default(),
             held_checker: HeldChecker::default(),
             quorum_checker: QuorumChecker::default(),
+            seen_epochs: alloc::vec![Epoch(0); hosts_count],
             violations: Vec::new(),
             power_cut_at: None,
             healed_at: None,
@@ -778,7 +782,13 @@ impl World {
         node.take_trace(&mut self.words);
         let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
         let (r, w) = (self.options.r, self.options.w);
+        let epoch = node.view().map_or(Epoch(0), |view| view.topology.epoch);
+        let seen = core::mem::replace(&mut self.seen_epochs[usize::from(at.0)], epoch);
         let needed = |partition| {
+            // What ended in the very turn that brought a new topology was judged under the old one.
+            if seen != epoch {
+                return None;
+            }
             let state = node.view()?.partition(partition)?;
             let numbers = |ids: &[MemberId]| ids.iter().map(|id| u32::from(id.0)).collect();
             Some(Needed { r, w, owners: numbers(&state.owners), next: numbers(&state.next) })

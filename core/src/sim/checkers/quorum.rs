@@ -70,9 +70,12 @@ impl QuorumChecker {
                 };
                 self.running.insert(name, running);
             }
-            (Kind::ReplicaAsked, [_, _, member, _, stood_for, ..]) if *stood_for > 0 => {
+            (Kind::ReplicaAsked, [_, _, member, _, stood_for, ..]) => {
                 if let Some(running) = self.running.get_mut(&name) {
-                    running.stand_ins.insert(*member, stood_for - 1);
+                    match stood_for.checked_sub(1) {
+                        Some(owner) => running.stand_ins.insert(*member, owner),
+                        None => running.stand_ins.remove(member),
+                    };
                 }
             }
             (Kind::ReplicaAnswered, [_, _, member, answer, ..]) => {
