@@ -830,8 +830,8 @@ impl World {
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
         }
     }
-    /// Ends the gathering of events.
-    pub(super) fn seal(&mut self) {
+    /// Ends the gathering of events, so that all of them can be taken.
+    pub fn seal(&mut self) {
         self.fold();
     }
     /// The true Unix time, in milliseconds.
