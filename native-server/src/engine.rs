@@ -8,7 +8,9 @@
 use crate::disk::Disk;
 use bytes::Bytes;
 use kvorum_core::base::Sabotage;
-use kvorum_core::lsm::{Batch, BlockCache, Db, Error, KEY_BYTES_MAX, Lookup, Options, Recovery, ScanRange, Ticket};
+use kvorum_core::lsm::{
+    Batch, BlockCache, Db, Error, KEY_BYTES_MAX, Lookup, Options, Recovery, ScanRange, Ticket,
+};
 use kvorum_core::storage::StorageError;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -39,7 +41,12 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
-        EngineOptions { memtable_bytes: 64 << 20, cache_bytes: 64 << 20, filter_bits: 10, background_threads: 2 }
+        EngineOptions {
+            memtable_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            filter_bits: 10,
+            background_threads: 2,
+        }
     }
 }
 
@@ -93,8 +100,7 @@ impl Engine {
             ..Options::default()
         };
         let (db, recovery) = Db::open(&mut disk, &mut cache, engine_options)?;
-        let state =
-            State { db, disk: disk.clone(), batch: Batch::new(), running_jobs: 0, is_closing: false };
+        let state = State { db, disk: disk.clone(), batch: Batch::new(), running_jobs: 0, is_closing: false };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
             ended: Condvar::new(),
@@ -110,7 +116,7 @@ impl Engine {
             let failed = |_| Error::InvalidArgument("no thread can be started");
             threads.push(started.map_err(failed)?);
         }
-        let end = Bytes::from(vec![0xff; KEY_BYTES_MAX as usize + 1]);
+        let end = Bytes::from(vec![0xff; KEY_BYTES_MAX + 1]);
         Ok(Engine { inner, threads, recovery, end })
     }
     /// What opening found.

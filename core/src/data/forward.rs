@@ -62,7 +62,7 @@ impl Shard {
         let partition = spec.partition;
         self.trace_key(
             Kind::RequestStarted,
-            &[id as u32, (id >> 32) as u32, 1, u32::from(partition.0)],
+            &[id as u32, (id >> 32) as u32, 2, u32::from(partition.0)],
             &spec.key,
         );
         if self.dot_givers(partition).is_empty() {

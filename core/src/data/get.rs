@@ -414,10 +414,9 @@ impl Shard {
         value: Option<Bytes>,
     ) {
         let Some(since) = self.state_of(partition).map(|state| state.since) else { return };
-        let lost = self.is_refilling() && !self.config.sabotage.is(crate::base::Bug::RefillingOwnerVotes);
         let answer = if epoch < since {
             ReadAnswer::Refused(RefusedWhy::StaleEpoch(self.epoch()))
-        } else if lost {
+        } else if self.is_refilling() {
             ReadAnswer::Refused(RefusedWhy::Refilling)
         } else {
             value.map_or(ReadAnswer::Absent, ReadAnswer::Cell)

@@ -102,10 +102,12 @@ impl Shard {
         }
     }
     fn drop_if_released(&mut self, partition: PartitionId, state: &PartitionState, me: MemberId) {
-        let is_released = !state.releasing.contains(&me) || self.config.sabotage.is(Bug::OldOwnerDropsEarly);
         let owns = state.owners.contains(&me) || state.next.contains(&me);
+        let is_leaving = !state.next.is_empty() && !state.next.contains(&me);
+        let is_early = self.config.sabotage.is(Bug::OldOwnerDropsEarly) && is_leaving;
+        let is_released = !owns && !state.releasing.contains(&me);
         let holds = self.store.tree(partition).is_some_and(|tree| !tree.is_empty());
-        if is_released && !owns && holds && self.store.drop_partition(partition).is_ok() {
+        if (is_released || is_early) && holds && self.store.drop_partition(partition).is_ok() {
             self.trace.emit(self.now.mono, Kind::PartitionDropped, &[u32::from(partition.0)]);
             if let Some(actors) = &mut self.actors {
                 actors.forget(partition);

@@ -1,4 +1,4 @@
-use super::checkers::{ControlChecker, HeldChecker};
+use super::checkers::{ControlChecker, HeldChecker, Needed, QuorumChecker};
 use super::client::{Client, Habits, PATIENCE, outcome_of};
 use super::history::{Asked, History, OpNumber, Outcome};
 use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, is_failure};
@@ -94,6 +94,7 @@ pub struct World {
     next_message: u64,
     control_checker: ControlChecker,
     held_checker: HeldChecker,
+    quorum_checker: QuorumChecker,
     pub(super) violations: Vec<Violation>,
     pub(super) power_cut_at: Option<Micros>,
     /// When faults ended, if they have.
@@ -134,6 +135,7 @@ impl World {
             next_message: 0,
             control_checker: ControlChecker::default(),
             held_checker: HeldChecker::default(),
+            quorum_checker: QuorumChecker::default(),
             violations: Vec::new(),
             power_cut_at: None,
             healed_at: None,
@@ -203,12 +205,19 @@ impl World {
             _ => return false,
         }
         self.events += 1;
+        self.heed();
         if self.events == EVENTS_MAX {
             let waiting = self.queue.busiest(|event| event.name());
             let text = format!("{EVENTS_MAX} events, and no end: {waiting}");
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
         }
         true
+    }
+    /// Leaves only what the options judge by.
+    pub(super) fn heed(&mut self) {
+        if let Some(checker) = self.options.judged_by {
+            self.violations.retain(|violation| violation.checker == checker);
+        }
     }
     /// Goes on to a time.
     pub fn run_until(&mut self, until: Micros) {
@@ -231,7 +240,7 @@ impl World {
                 self.crash(node, true);
                 if self.host(node).is_some_and(Host::rot) {
                     // The end of its log may be gone, and with it the latest epoch.
-                    self.control_checker.forget(u32::from(node.0));
+                    self.forget_epochs(node);
                     self.rotten.push(node);
                 }
             }
@@ -298,6 +307,7 @@ impl World {
         if has_lived && !self.audit_restart(node, is_rotten) {
             return;
         }
+        let seed = self.seed_for(node);
         let Some(host) = self.host(node) else { return };
         let is_first = node == NodeIndex(0) && host.life == 0;
         let start = if is_first {
@@ -311,7 +321,6 @@ impl World {
                 durability: options.durability,
             })
         } else {
-            let seed = NodeIndex(u8::from(node == NodeIndex(0)));
             Start::Join { seed: World::address(seed, 7381) }
         };
         let config = control::Config {
@@ -336,6 +345,16 @@ impl World {
             }
             Err(error) => self.on_damaged(node, is_rotten, &error),
         }
+    }
+    /// Whom a joiner asks: a member that runs, if there is one. Two that ask each other would wait for ever.
+    fn seed_for(&self, node: NodeIndex) -> NodeIndex {
+        let is_member = |host: &&Host| {
+            host.index != node && host.node.as_ref().is_some_and(|node| node.view().is_some())
+        };
+        let other = NodeIndex(u8::from(node == NodeIndex(0)));
+        let members: Vec<NodeIndex> = self.hosts.iter().filter(is_member).map(|host| host.index).collect();
+        // Not always the same one: proposals of several members meet.
+        members.get(usize::from(node.0) % members.len().max(1)).copied().unwrap_or(other)
     }
     /// What lies on the disk is held against what the node has acknowledged. `false` if it cannot be read.
     fn audit_restart(&mut self, node: NodeIndex, is_rotten: bool) -> bool {
@@ -400,11 +419,18 @@ impl World {
             self.tell_links(node, false);
         }
     }
+    /// The trace names nodes by their numbers in the cluster, which any member can tell.
+    fn forget_epochs(&mut self, node: NodeIndex) {
+        let number = (0..self.hosts.len()).find_map(|at| self.member(NodeIndex(at as u8), node));
+        if let Some(number) = number {
+            self.control_checker.forget(u32::from(number.0));
+        }
+    }
     fn wipe(&mut self, node: NodeIndex) {
         if let Some(host) = self.host(node) {
             host.wipe();
         }
-        self.control_checker.forget(u32::from(node.0));
+        self.forget_epochs(node);
         self.held_checker.on_wiped(node);
         self.emit(node, Kind::Crashed, &[3]);
     }
@@ -746,8 +772,14 @@ impl World {
         };
         node.take_trace(&mut self.words);
         let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
+        let (r, w) = (self.options.r, self.options.w);
+        let needed = |partition| {
+            let state = node.view()?.partition(partition)?;
+            Some(Needed { r, w, owners: state.owners.len() as u8 })
+        };
         for record in records(&self.words[start..]) {
             self.control_checker.feed(&record, members);
+            self.violations.extend(self.quorum_checker.feed(&record, needed));
             if record.kind == Kind::PartitionDropped
                 && let Some(partition) = record.payload.first()
             {

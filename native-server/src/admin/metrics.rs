@@ -1,6 +1,6 @@
 use super::Admin;
 use crate::command::{process, specs};
-use crate::reactor::{REFUSAL_CODES, ThreadCounters};
+use crate::reactor::{BOUNDS_US, REFUSAL_CODES, ThreadCounters};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -42,6 +42,7 @@ pub async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     process_lines(&admin, &mut text);
     request_lines(&admin, &mut text);
     cluster_lines(&admin, &mut text);
+    sync_lines(&admin, &mut text);
     shard_lines(&snapshots, &mut text);
     engine_lines(&snapshots, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.0)
@@ -116,6 +117,19 @@ fn cluster_lines(admin: &Admin, text: &mut Text) {
     let ratio = owned as f64 / topology.partitions.len().max(1) as f64;
     text.one("kvorum_ring_owned_ratio", "gauge", "Share of the partitions that this node holds.", &ratio);
     text.one("kvorum_ring_moving_partitions", "gauge", "Partitions on their way to other owners.", &moving);
+}
+
+fn sync_lines(admin: &Admin, text: &mut Text) {
+    let name = "kvorum_wal_fsync_duration_seconds";
+    let times = &admin.shared.sync_times;
+    let counts = times.cumulated();
+    text.head(name, "histogram", "Log syncs, with the write where it waits for one.");
+    let bounds = BOUNDS_US.iter().map(|bound| (*bound as f64 / 1e6).to_string()).chain(["+Inf".into()]);
+    for (bound, count) in bounds.zip(counts) {
+        text.line(&format!("{name}_bucket"), &[("le", &bound)], &count);
+    }
+    text.line(&format!("{name}_sum"), &[], &times.sum().as_secs_f64());
+    text.line(&format!("{name}_count"), &[], &counts[BOUNDS_US.len()]);
 }
 
 /// All counters of core, by their own names.

@@ -173,20 +173,21 @@ fn feed(
     };
     let mut batch = Batch { lines: Vec::new(), body: Vec::new(), offset: 0 };
     loop {
-        let next = if is_stopped { None } else { rows.next() };
+        let next = if is_stopped { None } else { rows.pull() };
         let is_end = next.is_none();
         match next {
             None => {}
-            Some((line, _)) if line <= options.skip_lines => {
+            Some((line, row)) if line <= options.skip_lines => {
                 // The keys of skipped rows count: the third of a name is #3 whoever wrote the first two.
-                if let (Some((_, Ok(row))), Repeat::Number) = (rows.last(), options.repeat) {
-                    let _ = key_of(template, row, options.repeat, &mut seen);
+                if let (Ok(row), Repeat::Number) = (row, options.repeat) {
+                    let _ = key_of(template, &row, options.repeat, &mut seen);
                 }
                 continue;
             }
             Some((line, row)) => {
-                let made = row
-                    .and_then(|row| Ok((key_of(template, &row, options.repeat, &mut seen)?, row.to_json())));
+                let made = row.and_then(|row| {
+                    Ok((key_of(template, &row, options.repeat, &mut seen)?, row.json().to_owned()))
+                });
                 match made {
                     Ok((key, value)) => {
                         batch.lines.push(line);

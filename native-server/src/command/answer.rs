@@ -64,7 +64,7 @@ pub fn refuse(refusal: &Refusal, out: &mut Replies<'_>) {
     out.error(refusal.code(), &message);
 }
 
-fn winner<'a>(cell: &'a Option<Cell>, moment: Moment) -> Option<&'a Sibling> {
+fn winner(cell: &Option<Cell>, moment: Moment) -> Option<&Sibling> {
     cell.as_ref().and_then(|cell| cell.winner(moment.now_ms))
 }
 

@@ -211,6 +211,9 @@ fn client(
     Ok(Plan::Answered)
 }
 
+/// Whether a client is one of those to be killed.
+type Filter = Box<dyn Fn(&ClientInfo) -> bool>;
+
 fn kill(
     args: Args<'_>,
     session: &Session,
@@ -219,7 +222,7 @@ fn kill(
 ) -> Result<Plan, Wrong> {
     let old_form = args.len() == 3;
     let mut skip_me = !old_form;
-    let mut wanted: Vec<Box<dyn Fn(&ClientInfo) -> bool>> = Vec::new();
+    let mut wanted: Vec<Filter> = Vec::new();
     let text = |at: usize| String::from_utf8_lossy(args.get(at)).into_owned();
     if old_form {
         let addr = text(2);

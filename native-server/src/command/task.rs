@@ -18,7 +18,7 @@ const SCAN_PARTITIONS_MAX: u32 = 256;
 /// Keys of a page in commands that walk over everything.
 const WALK_PAGE: u32 = 512;
 
-/// A command that takes several requests. Pulled: [`Task::next`] says what to ask, [`Task::on_reply`] takes the
+/// A command that takes several requests. Pulled: [`Task::pull`] says what to ask, [`Task::on_reply`] takes the
 /// answers in any order, [`Task::encode`] words the whole once [`Task::is_finished`].
 #[derive(Debug)]
 pub struct Task {
@@ -128,7 +128,7 @@ impl Walk {
     pub fn new(partition_count: u16) -> Walk {
         Walk { next_partition: 0, partition_count: u32::from(partition_count), pages: VecDeque::new() }
     }
-    fn next(&mut self) -> Option<(u32, Op)> {
+    fn pull(&mut self) -> Option<(u32, Op)> {
         let (partition, from_hash) = match self.pages.pop_front() {
             Some(page) => page,
             None if self.next_partition < self.partition_count => {
@@ -178,7 +178,7 @@ impl Task {
     }
     /// What to ask next, with a number that comes back with its reply; `None` for now when as much as may be is in
     /// flight, or nothing is left.
-    pub fn next(&mut self) -> Option<(u32, Op)> {
+    pub fn pull(&mut self) -> Option<(u32, Op)> {
         if self.outstanding >= WINDOW || self.refusal.is_some() {
             return None;
         }
@@ -212,14 +212,14 @@ impl Task {
                 Some((0, Op::Scan { partition: *partition, from_hash: *from_hash, limit }))
             }
             TaskKind::Scan { .. } => None,
-            TaskKind::Keys { walk, .. } => walk.next(),
+            TaskKind::Keys { walk, .. } => walk.pull(),
             TaskKind::Count { next, end, .. } => (*next < *end).then(|| {
                 *next += 1;
                 (0, Op::Count { partition: PartitionId((*next - 1) as u16) })
             }),
             TaskKind::Flush { walk, keys } => match keys.pop_front() {
                 Some(key) => Some((u32::MAX, Op::Delete { key, context: None, w: None })),
-                None => walk.next(),
+                None => walk.pull(),
             },
         };
         self.outstanding += usize::from(next.is_some());
@@ -297,7 +297,7 @@ impl Task {
             self.refusal = Some(refusal);
         }
     }
-    /// Whether all is asked and answered. Ask [`Task::next`] first.
+    /// Whether all is asked and answered. Ask [`Task::pull`] first.
     pub fn is_finished(&self) -> bool {
         self.outstanding == 0
     }
@@ -353,7 +353,7 @@ mod tests {
     fn run(mut task: Task, mut reply_to: impl FnMut(Op) -> Reply) -> String {
         loop {
             let mut asked = Vec::new();
-            while let Some((number, op)) = task.next() {
+            while let Some((number, op)) = task.pull() {
                 asked.push((number, op));
             }
             assert!(asked.len() <= WINDOW);
@@ -361,7 +361,7 @@ mod tests {
                 task.on_reply(number, reply_to(op), MOMENT);
             }
             // As the driver does: ask again before believing that it is finished.
-            match task.next() {
+            match task.pull() {
                 Some((number, op)) => task.on_reply(number, reply_to(op), MOMENT),
                 None if task.is_finished() => break,
                 None => {}

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Weak;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// A job goes on after about so many bytes, so that a flush does not wait for a compaction.
 const SLICE_BYTES: u64 = 1 << 20;
@@ -77,10 +78,14 @@ fn hand_back(shared: &Weak<Shared>, shard: usize, input: Input) -> bool {
 
 fn sync_loop(shard: usize, mut disk: Disk, works: &Receiver<SyncWork>, shared: &Weak<Shared>) {
     while let Ok(work) = works.recv() {
+        let start = Instant::now();
         let done = match work {
             SyncWork::Write(write) => Input::Log(write.run(&mut disk)),
             SyncWork::Sync(sync) => Input::LogSync(sync.run(&mut disk)),
         };
+        if let Some(shared) = shared.upgrade() {
+            shared.sync_times.add(start.elapsed());
+        }
         if !hand_back(shared, shard, done) {
             return;
         }

@@ -1,4 +1,4 @@
-use super::{Mail, Mailbox, ShardCell, ShardMail};
+use super::{Histogram, Mail, Mailbox, ShardCell, ShardMail};
 use crate::clock::Clock;
 use crate::command::{ClientInfo, NodeSettings, specs};
 use kvorum_core::data::Counters;
@@ -85,6 +85,8 @@ pub struct Shared {
     pub mailboxes: Vec<Mailbox>,
     /// The data threads' counts.
     pub counters: Vec<ThreadCounters>,
+    /// How long log syncs took.
+    pub sync_times: Histogram,
     /// Who listens to events.
     pub events: Box<dyn Events>,
     is_listened_to: AtomicBool,
@@ -116,6 +118,7 @@ impl Shared {
             shards,
             mailboxes,
             counters,
+            sync_times: Histogram::default(),
             events,
             is_listened_to: AtomicBool::new(false),
             view: RwLock::new(None),

@@ -37,9 +37,9 @@ impl Running {
         Running::Calls { left: (0..).zip(calls.ops).collect(), replies, outstanding: 0, done: calls.done }
     }
     /// What to ask next, with a number that comes back with its reply.
-    pub fn next(&mut self) -> Option<(u32, Op)> {
+    pub fn pull(&mut self) -> Option<(u32, Op)> {
         match self {
-            Running::Command { task, .. } => task.next(),
+            Running::Command { task, .. } => task.pull(),
             Running::Calls { outstanding: CALLS_WINDOW.., .. } => None,
             Running::Calls { left, outstanding, .. } => {
                 let next = left.pop_front();
@@ -60,7 +60,7 @@ impl Running {
             }
         }
     }
-    /// Whether all is asked and answered. Ask [`Running::next`] first.
+    /// Whether all is asked and answered. Ask [`Running::pull`] first.
     pub fn is_finished(&self) -> bool {
         match self {
             Running::Command { task, .. } => task.is_finished(),

@@ -18,8 +18,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Longest key.
-pub const KEY_BYTES_MAX: u32 = 64 << 10;
+/// Longest key: 64 KiB with what an engine puts before it.
+pub const KEY_BYTES_MAX: u32 = (64 << 10) - 64;
 /// Longest value.
 pub const VALUE_BYTES_MAX: u32 = 16 << 20;
 /// Most bytes of hints that a node keeps for others, all shards together.
@@ -56,6 +56,7 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
             data.shard_count
         );
     }
+    raise_file_limit();
     let sockets = Sockets::bind(addresses)?;
     let clock = Clock::start();
     let (seats, kept) = open_shards(options, &data, clock)?;
@@ -68,13 +69,23 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
         let started = idle.start(Arc::downgrade(&shared));
         hands_threads.extend(started.map_err(|error| format!("a thread cannot be started: {error}"))?);
     }
-    let admin = admin::start(shared.clone(), hub, sockets.admin)?;
+    admin::start(shared.clone(), hub, sockets.admin)?;
     run_threads(&shared, polls, sockets.clients, sockets.peers, control)?;
     tracing::info!("stopped");
-    drop((signals, admin));
+    drop(signals);
     match shared.failure() {
         None => Ok(()),
         Some(message) => Err(message.into()),
+    }
+}
+
+/// Each client takes a file descriptor, and the usual soft limit is far below `--max-connections`.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }
 

@@ -6,26 +6,42 @@ use std::path::Path;
 /// Longest line of a JSON-lines file: a value and its names.
 const LINE_BYTES_MAX: usize = 17 << 20;
 
-/// One row of a file, as a JSON object.
+/// One row of a file: its columns, and itself as a JSON object with the columns in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row(Map<String, Value>);
+pub struct Row {
+    columns: Map<String, Value>,
+    text: String,
+}
 
 impl Row {
     /// Reads one line of JSON.
     pub fn from_json(line: &str) -> Result<Row, String> {
         match serde_json::from_str(line) {
-            Ok(Value::Object(map)) => Ok(Row(map)),
+            Ok(Value::Object(columns)) => Ok(Row { columns, text: line.trim().to_owned() }),
             Ok(_) => Err("it is no JSON object".into()),
             Err(error) => Err(format!("it is no JSON: {error}")),
         }
     }
-    /// The row as compact JSON.
-    pub fn to_json(&self) -> String {
-        Value::Object(self.0.clone()).to_string()
+    /// A row of a CSV file: all its columns are text.
+    fn from_csv(names: &[String], record: &csv::StringRecord) -> Row {
+        let mut columns = Map::new();
+        let mut text = String::from("{");
+        for (name, field) in names.iter().zip(record.iter()) {
+            let (key, value) = (Value::String(name.clone()), Value::String(field.into()));
+            let comma = if columns.is_empty() { "" } else { "," };
+            text.push_str(&format!("{comma}{key}:{value}"));
+            columns.insert(name.clone(), value);
+        }
+        text.push('}');
+        Row { columns, text }
+    }
+    /// The row as JSON.
+    pub fn json(&self) -> &str {
+        &self.text
     }
     /// A column's text.
     pub fn column(&self, name: &str) -> Result<String, String> {
-        match self.0.get(name) {
+        match self.columns.get(name) {
             Some(Value::String(text)) => Ok(text.clone()),
             Some(Value::Number(number)) => Ok(number.to_string()),
             Some(Value::Bool(value)) => Ok(value.to_string()),
@@ -40,7 +56,6 @@ pub struct Rows {
     source: Source,
     total_bytes: u64,
     offset: u64,
-    last: Option<(u64, Result<Row, String>)>,
 }
 
 enum Source {
@@ -65,7 +80,7 @@ impl Rows {
             "jsonl" | "ndjson" | "json" => Source::Lines { reader, line: 0, buffer: Vec::new() },
             _ => return Err("its name must end in .csv, .jsonl or .ndjson".into()),
         };
-        Ok(Rows { source, total_bytes, offset: 0, last: None })
+        Ok(Rows { source, total_bytes, offset: 0 })
     }
     /// Size of the file.
     pub fn total_bytes(&self) -> u64 {
@@ -75,16 +90,8 @@ impl Rows {
     pub fn offset(&self) -> u64 {
         self.offset
     }
-    /// What [`Rows::next`] gave last.
-    pub fn last(&self) -> Option<&(u64, Result<Row, String>)> {
-        self.last.as_ref()
-    }
     /// The next row and its line; `None` at the end.
-    pub fn next(&mut self) -> Option<(u64, Result<Row, String>)> {
-        self.last = self.read();
-        self.last.clone()
-    }
-    fn read(&mut self) -> Option<(u64, Result<Row, String>)> {
+    pub fn pull(&mut self) -> Option<(u64, Result<Row, String>)> {
         match &mut self.source {
             Source::Csv { reader, columns, record } => {
                 let line = reader.position().line();
@@ -94,9 +101,7 @@ impl Rows {
                     Ok(false) => None,
                     Ok(true) => {
                         let line = record.position().map_or(line, csv::Position::line);
-                        let fields = columns.iter().zip(record.iter());
-                        let map = fields.map(|(name, text)| (name.clone(), Value::String(text.into())));
-                        Some((line, Ok(Row(map.collect()))))
+                        Some((line, Ok(Row::from_csv(columns, record))))
                     }
                     Err(error) => {
                         let line = error.position().map_or(line, csv::Position::line);
@@ -149,19 +154,19 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut rows = Rows::open(&path).unwrap();
         let mut all = Vec::new();
-        while let Some((line, row)) = rows.next() {
-            all.push((line, row.map(|row| row.to_json())));
+        while let Some((line, row)) = rows.pull() {
+            all.push((line, row.map(|row| row.json().to_owned())));
         }
         all
     }
 
     #[test]
     fn rows_know_their_lines_and_broken_ones_are_named() {
-        let found = rows("a.csv", "id,name\n1,\"two\nlines\"\n2\n3,c\n");
-        assert_eq!(found[0], (2, Ok(r#"{"id":"1","name":"two\nlines"}"#.into())));
+        let found = rows("a.csv", "name,id\n\"two\nlines\",1\n2\nc,3\n");
+        assert_eq!(found[0], (2, Ok(r#"{"name":"two\nlines","id":"1"}"#.into())));
         assert_eq!(found[1].0, 4);
         assert!(found[1].1.as_ref().unwrap_err().contains("1 fields"));
-        assert_eq!(found[2], (5, Ok(r#"{"id":"3","name":"c"}"#.into())));
+        assert_eq!(found[2], (5, Ok(r#"{"name":"c","id":"3"}"#.into())));
 
         let found = rows("a.jsonl", "{\"id\":1}\n\nnonsense\n[1]\n{\"id\":2}");
         assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3, 4, 5]);

@@ -13,6 +13,9 @@ struct Range {
     owners: Vec<MemberId>,
 }
 
+/// The slots that a list of owners holds.
+type Group = (Vec<MemberId>, Vec<(u16, u16)>);
+
 /// `CLUSTER` and its kin: the ring as clients of Redis Cluster read it. Every owner answers every request, so the
 /// order only says whom to ask first.
 pub fn cluster(
@@ -164,7 +167,7 @@ fn slots(view: &View, out: &mut Replies<'_>) {
 }
 
 fn shards(view: &View, out: &mut Replies<'_>) {
-    let mut groups: Vec<(Vec<MemberId>, Vec<(u16, u16)>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for range in ranges(view) {
         let slots = (range.from, range.to);
         match groups.iter_mut().find(|(owners, _)| *owners == range.owners) {

@@ -1,0 +1,461 @@
+//! One real process: what clients send, what operators do wrong, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A node on ports that the system chose.
+struct Node {
+    process: Child,
+    clients: String,
+    admin: String,
+    peers: String,
+}
+
+const ONE: &[&str] =
+    &["--bootstrap", "--n", "1", "--r", "1", "--w", "1", "--partitions", "64", "--memory", "16M"];
+
+const KEY_BYTES_MAX: usize = (64 << 10) - 64;
+
+fn command(dir: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kvorum"));
+    command.arg("server").arg("--data").arg(dir).args(["--name", "n1"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--peer", "127.0.0.1:0"]).args(flags);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+impl Node {
+    fn start(dir: &Path, flags: &[&str]) -> Node {
+        let mut process = command(dir, flags).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let addresses = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the node ended: {said}")).unwrap();
+            if let Some((_, addresses)) = line.split_once("clients on ") {
+                break addresses.to_owned();
+            }
+            said.push_str(&line);
+        };
+        // Keeps reading, so that the node never blocks on its log.
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut parts = addresses.split(", ").map(|part| part.rsplit(' ').next().unwrap().to_owned());
+        let mut next = || parts.next().unwrap();
+        let node = Node { process, clients: next(), admin: next(), peers: next() };
+        let since = Instant::now();
+        while !node.http("GET", "/readyz", "").starts_with("HTTP/1.1 200") {
+            assert!(since.elapsed() < Duration::from_secs(20), "the node is not ready");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        node
+    }
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(&self.clients).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Client { reader: BufReader::new(stream) }
+    }
+    fn http(&self, method: &str, path: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(&self.admin).unwrap();
+        let host =
+            if headers.contains("Host:") { String::new() } else { format!("Host: {}\r\n", self.admin) };
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+    fn terminate(mut self) -> i32 {
+        let pid = rustix::process::Pid::from_raw(self.process.id() as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.process.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Client {
+    reader: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.reader.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+    /// One reply, nested ones in brackets.
+    fn reply(&mut self) -> String {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line).unwrap() == 0 {
+            return "closed".into();
+        }
+        let line = line.trim_end();
+        let (kind, rest) = line.split_at(1);
+        match kind {
+            "$" | "=" if rest != "-1" => {
+                let mut bytes = vec![0; rest.parse::<usize>().unwrap() + 2];
+                self.reader.read_exact(&mut bytes).unwrap();
+                bytes.truncate(bytes.len() - 2);
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            "*" | "~" | "%" => {
+                let count = rest.parse::<usize>().unwrap() * if kind == "%" { 2 } else { 1 };
+                let items: Vec<_> = (0..count).map(|_| self.reply()).collect();
+                format!("[{}]", items.join(" "))
+            }
+            _ => line.to_owned(),
+        }
+    }
+    fn ask(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n"));
+        self.reply()
+    }
+}
+
+fn fails(dir: &Path, flags: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = command(dir, flags).output().unwrap();
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    (status.code().unwrap_or(-1), said.lines().last().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn wrong_commands_are_named_and_the_connection_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for (line, said) in [
+        ("NOPE a b", "-ERR unknown command 'NOPE', with args beginning with: 'a' 'b'"),
+        ("GET", "-ERR wrong number of arguments for 'get' command"),
+        ("CLIENT NOPE", "-ERR unknown subcommand 'NOPE'. Try CLIENT HELP."),
+        ("SELECT 3", "-ERR DB index is out of range: Kvorum has keyspace 0 only"),
+        ("SET k v EX x", "-ERR value is not an integer or out of range"),
+        ("SET k v EX 0", "-ERR invalid expire time in 'set' command"),
+        ("SET k v NOPE", "-ERR syntax error"),
+        ("SCAN x", "-ERR invalid cursor"),
+        ("PING", "+PONG"),
+    ] {
+        assert_eq!(client.ask(line), said, "{line}");
+    }
+    for (line, code) in [
+        ("INCR n", "-NOAPSAFE"),
+        ("SET k v NX", "-NOAPSAFE"),
+        ("SET k v GET", "-NOAPSAFE"),
+        ("GETSET k v", "-NOAPSAFE"),
+        ("MULTI", "-ERR unsupported command 'MULTI'"),
+        ("LPUSH l 1", "-ERR unsupported command 'LPUSH'"),
+        ("KV.PUT k v CONTEXT 00ff", "-ERR"),
+    ] {
+        let said = client.ask(line);
+        assert!(said.starts_with(code), "{line}: {said}");
+    }
+    client.send("*2\r\n$3\r\nGET\r\n:1\r\n");
+    assert_eq!(client.reply(), "-ERR Protocol error: expected '$', got ':'");
+    assert_eq!(client.reply(), "closed");
+    assert_eq!(node.connect().ask("PING"), "+PONG");
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_the_next_command_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    let set = |key: usize, value: usize| {
+        let (key, value) = ("k".repeat(key), "v".repeat(value));
+        format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len())
+    };
+    client.send(set(KEY_BYTES_MAX + 1, 1));
+    assert!(client.reply().contains("a key of 65473 bytes; at most 65472"));
+    client.send(set(1, (16 << 20) + 1));
+    assert!(client.reply().contains("of 16777217 bytes; at most 16777216"));
+    client.send(set(1, 16 << 20));
+    assert_eq!(client.reply(), "+OK");
+    assert_eq!(client.ask("STRLEN k"), ":16777216");
+    client.send(set(KEY_BYTES_MAX, 1));
+    assert_eq!(client.reply(), "+OK");
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order_and_reads_its_own_writes() {
+    for shards in ["1", "2"] {
+        let dir = tempfile::tempdir().unwrap();
+        let node = Node::start(dir.path(), &[ONE, &["--shards", shards]].concat());
+        let mut client = node.connect();
+        let mut bytes = Vec::new();
+        for index in 0..3_000 {
+            let _ = write!(bytes, "SET k{index} {index}\r\nGET k{index}\r\nPING {index}\r\n");
+        }
+        let mut writer = client.reader.get_ref().try_clone().unwrap();
+        let sender = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
+        for index in 0..3_000 {
+            assert_eq!(client.reply(), "+OK");
+            assert_eq!(client.reply(), index.to_string());
+            assert_eq!(client.reply(), index.to_string());
+        }
+        sender.join().unwrap();
+        assert_eq!(client.ask("MGET k0 k1 none k2999"), "[0 1 $-1 2999]");
+        assert_eq!(client.ask("DEL k0 k1 none"), ":2");
+        assert_eq!(client.ask("EXISTS k0 k1 k2 k3"), ":2");
+        assert_eq!(client.ask("DBSIZE"), ":2998");
+        let (mut cursor, mut count) = ("0".to_owned(), 0);
+        loop {
+            let page = client.ask(&format!("SCAN {cursor} COUNT 100 MATCH k*"));
+            let (next, keys) = page[1..page.len() - 2].split_once(" [").unwrap();
+            count += keys.split_whitespace().count();
+            cursor = next.to_owned();
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(count, 2_998);
+        client.send("CLIENT REPLY SKIP\r\nSET k silent\r\nGET k\r\n");
+        assert_eq!(client.reply(), "silent");
+        assert_eq!(client.ask("FLUSHDB"), "+OK");
+        assert_eq!(client.ask("KEYS *"), "[]");
+    }
+}
+
+#[test]
+fn siblings_expiry_and_contexts_speak_resp() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), &[ONE, &["--resolve", "siblings"]].concat());
+    let mut client = node.connect();
+    let hello = client.ask("HELLO 3 SETNAME tester");
+    assert!(hello.contains("proto :3") && hello.contains("mode cluster"), "{hello}");
+    assert_eq!(client.ask("CLIENT GETNAME"), "tester");
+    let put = |client: &mut Client, value: &str, context: &str| {
+        let said = client.ask(&format!("KV.PUT cart {value} CONTEXT {context}"));
+        assert!(said.contains("acks :1"), "{said}");
+    };
+    assert_eq!(client.ask("SET cart first"), "+OK");
+    let context_of = |client: &mut Client| {
+        let said = client.ask("KV.GET cart WITHCONTEXT");
+        said.split(' ').nth(1).unwrap().to_owned()
+    };
+    let context = context_of(&mut client);
+    put(&mut client, "milk", &context);
+    put(&mut client, "eggs", &context);
+    let both = client.ask("KV.GET cart");
+    assert!(both.contains("milk") && both.contains("eggs") && !both.contains("first"), "{both}");
+    let context = context_of(&mut client);
+    put(&mut client, "both", &context);
+    assert_eq!(client.ask("KV.GET cart"), "[both]");
+    assert!(client.ask(&format!("KV.PUT other x CONTEXT {context}")).starts_with("-ERR"));
+
+    assert_eq!(client.ask("SET t v EX 100"), "+OK");
+    assert_eq!(client.ask("TTL t"), ":100");
+    assert_eq!(client.ask("PEXPIRE t 50000 GT"), ":0");
+    assert_eq!(client.ask("GETEX t PERSIST"), "v");
+    assert_eq!(client.ask("TTL t"), ":-1");
+    assert_eq!(client.ask("EXPIRE t -1"), ":1");
+    assert_eq!(client.ask("GET t"), "_");
+    assert_eq!(client.ask("TTL t"), ":-2");
+}
+
+#[test]
+fn acknowledged_writes_are_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for index in 0..100 {
+        assert_eq!(client.ask(&format!("SET k{index} v")), "+OK");
+    }
+    drop(node);
+    let node = Node::start(dir.path(), &["--bootstrap"]);
+    let mut client = node.connect();
+    for index in 0..100 {
+        assert_eq!(client.ask(&format!("GET k{index}")), "v");
+    }
+    assert_eq!(client.ask("SET last v"), "+OK");
+    assert_eq!(node.terminate(), 0);
+}
+
+#[test]
+fn a_client_that_never_reads_costs_the_others_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    let value = "v".repeat(1 << 20);
+    client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${}\r\n{value}\r\n", value.len()));
+    assert_eq!(client.reply(), "+OK");
+    let deaf = TcpStream::connect(&node.clients).unwrap();
+    deaf.set_nonblocking(true).unwrap();
+    for _ in 0..2_000 {
+        // When the socket is full, the node has stopped reading, as it should.
+        if (&deaf).write_all(b"GET k\r\n").is_err() {
+            break;
+        }
+    }
+    for _ in 0..10 {
+        assert_eq!(client.ask("STRLEN k"), ":1048576");
+    }
+    let metrics = node.http("GET", "/metrics", "");
+    let resident = metrics.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    let resident: u64 = resident.unwrap().parse().unwrap();
+    assert!(resident < 512 << 20, "{resident} bytes resident");
+}
+
+#[test]
+fn clients_can_be_listed_and_killed_and_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), &[ONE, &["--shards", "2", "--max-connections", "3"]].concat());
+    let (mut first, mut second) = (node.connect(), node.connect());
+    let id = second.ask("CLIENT ID");
+    assert_eq!(first.ask("CLIENT LIST").lines().count(), 2);
+    let mut third = node.connect();
+    assert_eq!(third.ask("PING"), "+PONG");
+    let mut fourth = node.connect();
+    assert_eq!(fourth.reply(), "-ERR max number of clients reached");
+    assert_eq!(fourth.reply(), "closed");
+    assert_eq!(first.ask(&format!("CLIENT KILL ID {}", &id[1..])), ":1");
+    assert_eq!(second.reply(), "closed");
+}
+
+#[test]
+fn mistakes_of_operators_get_one_clear_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n1");
+    let (status, said) = fails(&path, &["--bootstrap", "--r", "4"]);
+    assert!(status == 2 && said.contains("--n 3"), "{said}");
+    let (status, said) = fails(&path, &["--bootstrap", "--partitions", "100"]);
+    assert!(status == 2 && said.contains("power of two"), "{said}");
+    let (status, said) = fails(&path, &[]);
+    assert!(status == 2 && said.contains("--bootstrap") && said.contains("--join"), "{said}");
+
+    let node = Node::start(&path, ONE);
+    let (status, said) = fails(&path, ONE);
+    assert!(status == 1 && said.contains("another server runs on"), "{said}");
+    let mut busy = command(&dir.path().join("n2"), ONE);
+    busy.args(["--listen", &node.clients]);
+    // clap takes the last of a repeated flag only where told to; here the repetition itself is the mistake.
+    let said = String::from_utf8_lossy(&busy.output().unwrap().stderr).into_owned();
+    assert!(said.contains("cannot be used multiple times"), "{said}");
+    let output = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        .args(["server", "--name", "n2", "--bootstrap", "--listen", &node.clients, "--admin", "127.0.0.1:0"])
+        .args(["--peer", "127.0.0.1:0", "--data"])
+        .arg(dir.path().join("n2"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("is in use"), "{said}");
+    let output = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        .args(["server", "--name", "n2", "--bootstrap", "--listen", "0.0.0.0:0", "--data"])
+        .arg(dir.path().join("n3"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("--insecure-without-auth"), "{said}");
+}
+
+#[test]
+fn damage_is_named_by_file_and_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for index in 0..200 {
+        assert_eq!(client.ask(&format!("SET k{index} {}", "v".repeat(100))), "+OK");
+    }
+    drop(node);
+    let logs = std::fs::read_dir(dir.path().join("shard-0")).unwrap().map(|entry| entry.unwrap().path());
+    let log = logs.filter(|path| path.extension().is_some_and(|name| name == "wal")).min().unwrap();
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[3_000] ^= 0x40;
+    std::fs::write(&log, &bytes).unwrap();
+    let (status, said) = fails(dir.path(), ONE);
+    assert!(status == 1 && said.contains(".wal is damaged at byte") && said.contains("--join"), "{said}");
+    assert_eq!(std::fs::read(&log).unwrap(), bytes, "a failed open changes nothing");
+}
+
+#[test]
+fn admin_refuses_foreign_names_and_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    assert!(node.http("GET", "/livez", "").starts_with("HTTP/1.1 200"));
+    assert!(node.http("GET", "/status", "Host: evil.example\r\n").starts_with("HTTP/1.1 403"));
+    assert!(node.http("GET", "/status", "Origin: http://evil.example\r\n").starts_with("HTTP/1.1 403"));
+    let own = format!("Origin: http://{}\r\n", node.admin);
+    let status = node.http("GET", "/status", &own);
+    assert!(status.contains(r#""state":"up""#) && status.contains(r#""hints":0"#), "{status}");
+    let metrics = node.http("GET", "/metrics", "");
+    for name in ["kvorum_requests_total", "kvorum_tombstones", "kvorum_wal_fsync_duration_seconds_count"] {
+        assert!(metrics.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn events_flow_while_somebody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut socket = TcpStream::connect(&node.admin).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = format!(
+        "GET /events HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        node.admin
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut reader = BufReader::new(socket);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 101"), "{line}");
+    while !line.trim().is_empty() {
+        line.clear();
+        reader.read_line(&mut line).unwrap();
+    }
+    let mut frame = || {
+        let mut head = [0; 2];
+        reader.read_exact(&mut head).unwrap();
+        let length = match head[1] {
+            126 => {
+                let mut bytes = [0; 2];
+                reader.read_exact(&mut bytes).unwrap();
+                usize::from(u16::from_be_bytes(bytes))
+            }
+            127 => {
+                let mut bytes = [0; 8];
+                reader.read_exact(&mut bytes).unwrap();
+                u64::from_be_bytes(bytes) as usize
+            }
+            short => usize::from(short),
+        };
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        (head[0] & 15, body)
+    };
+    let (opcode, snapshot) = frame();
+    assert_eq!(opcode, 1);
+    assert!(String::from_utf8_lossy(&snapshot).contains("topology"));
+    let mut client = node.connect();
+    assert_eq!(client.ask("SET seen-key v"), "+OK");
+    let since = Instant::now();
+    loop {
+        let (opcode, body) = frame();
+        if opcode == 2 && body.windows(8).any(|bytes| bytes == b"seen-key") {
+            let words: Vec<u32> =
+                body.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+            assert!(kvorum_core::base::trace::records(&words).count() > 0);
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "no event names the key");
+    }
+}
+
+#[test]
+fn garbage_on_the_peer_port_is_refused_and_the_node_stays_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    for garbage in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0xff; 100], &[0; 64]] {
+        let mut socket = TcpStream::connect(&node.peers).unwrap();
+        socket.write_all(garbage).unwrap();
+        let mut answer = Vec::new();
+        // It is closed, with or without a word.
+        let _ = socket.read_to_end(&mut answer);
+    }
+    assert_eq!(node.connect().ask("PING"), "+PONG");
+}
