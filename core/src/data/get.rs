@@ -103,7 +103,7 @@ impl Shard {
         let (partition, cell_key) = self.cell_key(keyspace, &key);
         let Some(plan) = Plan::new(&view, partition, r, Purpose::Read, self.config.sabotage) else { return };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed && wanted != Wanted::Explain {
+        if plan.tally.verdict() == Verdict::Lost && wanted != Wanted::Explain {
             return self.refuse(request, Refusal::ClusterDown { reachable, needed });
         }
         let id = self.op_id();

@@ -158,7 +158,7 @@ impl Shard {
             return;
         };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed || !plan.tally.is_holder(view.me) {
+        if plan.tally.verdict() == Verdict::Lost || !plan.tally.is_holder(view.me) {
             let refusal = Refusal::ClusterDown { reachable, needed };
             return self.answer_refused(asker, partition, spec.unsure(refusal));
         }
@@ -548,7 +548,7 @@ self.trace_key(
             return;
         };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed {
+        if plan.tally.verdict() == Verdict::Lost {
             let refusal = Refusal::ClusterDown { reachable, needed };
             return self.answer_refused(asker, spec.partition, refusal);
         }
