@@ -163,11 +163,9 @@ impl Shard {
             return self.answer_refused(asker, partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-self.trace_key(
-                Kind::RequestStarted,
-                &[id as u32, (id >> 32) as u32, 1, u32::from(partition.0)],
-                &spec.key,
-            );
+        let verb = if spec.is_final { 3 } else { 1 };
+        let start = [id as u32, (id >> 32) as u32, verb, u32::from(partition.0)];
+        self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -553,7 +551,7 @@ self.trace_key(
             return self.answer_refused(asker, spec.partition, refusal);
         }
         let id = self.op_id();
-        let start = [id as u32, (id >> 32) as u32, 1, u32::from(spec.partition.0)];
+        let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
         self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let own = plan.holders().iter().find(|(holder, _)| *holder == view.me).copied();

@@ -8,7 +8,7 @@ use super::script::{Action, DiskMood, NodeIndex, Script};
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
-use crate::base::{Bug, Micros, PartitionId, checksum};
+use crate::base::{Bug, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
 use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
@@ -122,7 +122,11 @@ impl World {
             network: Network::new(options.seed),
             hosts: hosts.collect(),
             clients: clients.collect(),
-            habits: if is_stubborn { habits.stubborn() } else { habits },
+            habits: match () {
+                () if is_stubborn => habits.stubborn(),
+                () if options.sabotage.is(Bug::TombstoneDroppedEarly) => habits.deleting(),
+                () => habits,
+            },
             options,
             script,
             next_line: 0,
@@ -422,9 +426,7 @@ impl World {
     /// The trace names nodes by their numbers in the cluster, which any member can tell.
     fn forget_epochs(&mut self, node: NodeIndex) {
         let number = (0..self.hosts.len()).find_map(|at| self.member(NodeIndex(at as u8), node));
-        if let Some(number) = number {
-            self.control_checker.forget(u32::from(number.0));
-        }
+        self.control_checker.forget(node, number);
     }
     fn wipe(&mut self, node: NodeIndex) {
         if let Some(host) = self.host(node) {
@@ -535,7 +537,7 @@ impl World {
         self.drive(at);
     }
     /// The number under which host `at` knows host `about`.
-    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<crate::base::MemberId> {
+    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<MemberId> {
         let view = self.hosts.get(usize::from(at.0))?.node.as_ref()?.view()?;
         view.topology.member_named(&about.to_string()).map(|member| member.id)
     }
@@ -604,6 +606,7 @@ impl World {
         self.next_message += 1;
         let id = self.next_message;
         self.held_checker.on_sent(from, to, &message);
+        self.violations.extend(self.control_checker.on_sent(from, &message, self.now));
         self.emit(from, Kind::Sent, &received(id, from, to, &message));
         match self.network.send(self.now, from, to) {
             Fate::Cut => self.emit(from, Kind::Lost, &lost(id, from, to, 1)),
@@ -658,7 +661,9 @@ impl World {
             self.hosts.iter().filter(|host| host.node.is_some()).map(|host| host.index).collect();
         let client = &mut self.clients[usize::from(index)];
         let Some(node) = client.random().pick(&alive).copied() else { return self.rest(index) };
-        let plan = client.plan(self.now, &self.options, self.habits);
+        // After healing half of the keys are left as faults have made them.
+        let stride = if self.healed_at.is_some() { 2 } else { 1 };
+        let plan = client.plan(self.now, &self.options, self.habits, stride);
         let (key, asked) = (plan.key, plan.asked.clone());
         let number = self.history.begin(key, node, self.now, |_| asked);
         self.clients[usize::from(index)].busy = Some(number);
@@ -775,7 +780,8 @@ impl World {
         let (r, w) = (self.options.r, self.options.w);
         let needed = |partition| {
             let state = node.view()?.partition(partition)?;
-            Some(Needed { r, w, owners: state.owners.len() as u8 })
+            let numbers = |ids: &[MemberId]| ids.iter().map(|id| u32::from(id.0)).collect();
+            Some(Needed { r, w, owners: numbers(&state.owners), next: numbers(&state.next) })
         };
         for record in records(&self.words[start..]) {
             self.control_checker.feed(&record, members);
