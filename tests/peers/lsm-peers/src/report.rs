@@ -12,10 +12,8 @@ pub fn medians(rounds: &[Row]) -> Vec<Row> {
         }
     }
     let middle = |(stage, engine): &(&str, &str)| {
-        let mut same: Vec<&Row> = rounds
-            .iter()
-            .filter(|r| r.stage == *stage && r.engine == *engine)
-            .collect();
+        let mut same: Vec<&Row> =
+            rounds.iter().filter(|r| r.stage == *stage && r.engine == *engine).collect();
         same.sort_by(|a, b| a.ops_per_sec().total_cmp(&b.ops_per_sec()));
         let mut middle = same[same.len() / 2].clone();
         let mut cpu: Vec<f64> = same.iter().map(|r| r.cpu_secs / r.ops.max(1) as f64).collect();
@@ -37,8 +35,7 @@ pub fn markdown(rows: &[Row], peer: &str) -> String {
             engines.push(&row.engine);
         }
     }
-    let find =
-        |stage: &str, engine: &str| rows.iter().find(|r| r.stage == stage && r.engine == engine);
+    let find = |stage: &str, engine: &str| rows.iter().find(|r| r.stage == stage && r.engine == engine);
     let cpu_ratio = |row: &Row| match find(&row.stage, peer) {
         Some(base) if base.cpu_secs > 0.0 && row.cpu_secs > 0.0 => {
             format!(
@@ -82,24 +79,14 @@ pub fn markdown(rows: &[Row], peer: &str) -> String {
     }
     let tables: [(&str, &dyn Fn(&Row) -> String); 2] = [
         ("ops/s as a multiple of PEER (more is better)", &ratio),
-        (
-            "CPU time per op as a multiple of PEER (less is better)",
-            &cpu_ratio,
-        ),
+        ("CPU time per op as a multiple of PEER (less is better)", &cpu_ratio),
     ];
     for (title, cell) in tables {
-        let _ = writeln!(
-            out,
-            "\n| {} | {} |",
-            title.replace("PEER", peer),
-            engines.join(" | ")
-        );
+        let _ = writeln!(out, "\n| {} | {} |", title.replace("PEER", peer), engines.join(" | "));
         let _ = writeln!(out, "|---|{}", "--:|".repeat(engines.len()));
         for stage in &stages {
-            let cells: Vec<String> = engines
-                .iter()
-                .map(|engine| find(stage, engine).map_or("-".to_string(), cell))
-                .collect();
+            let cells: Vec<String> =
+                engines.iter().map(|engine| find(stage, engine).map_or("-".to_string(), cell)).collect();
             let _ = writeln!(out, "| {stage} | {} |", cells.join(" | "));
         }
     }

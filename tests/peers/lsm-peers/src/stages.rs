@@ -95,21 +95,11 @@ impl Run<'_> {
             next += u64::from(k == key(next) && owner(v) == Some(next));
         })?;
         if visited != limit || next != self.args.keys {
-            return Err(
-                format!("full scan saw {visited} pairs, {next} of them right, of {limit}").into(),
-            );
+            return Err(format!("full scan saw {visited} pairs, {next} of them right, of {limit}").into());
         }
         let secs = begin.elapsed().as_secs_f64();
         let cpu_secs = measure::cpu_secs() - cpu_before;
-        self.emit(
-            "readseq",
-            Row {
-                ops: self.args.keys,
-                secs,
-                cpu_secs,
-                ..Row::default()
-            },
-        );
+        self.emit("readseq", Row { ops: self.args.keys, secs, cpu_secs, ..Row::default() });
         db.close()
     }
 
@@ -132,19 +122,12 @@ impl Run<'_> {
         self.read("readrandom hot (in cache)", 1, reads, |_, i| {
             expect(&*db, Permutation::new(hot, 2).at(i % hot))
         })?;
-        self.read("readrandom (64 MiB cache)", 1, reads, |_, i| {
-            expect(&*db, Permutation::new(n, 3).at(i))
-        })?;
+        self.read("readrandom (64 MiB cache)", 1, reads, |_, i| expect(&*db, Permutation::new(n, 3).at(i)))?;
         let threads = self.args.threads;
-        self.read(
-            &format!("readrandom {threads} threads"),
-            threads,
-            reads,
-            |t, i| expect(&*db, Permutation::new(n, 4 + t).at(i)),
-        )?;
-        self.read("readmissing", 1, reads, |_, i| {
-            absent(&*db, Permutation::new(n, 5).at(i))
+        self.read(&format!("readrandom {threads} threads"), threads, reads, |t, i| {
+            expect(&*db, Permutation::new(n, 4 + t).at(i))
         })?;
+        self.read("readmissing", 1, reads, |_, i| absent(&*db, Permutation::new(n, 5).at(i)))?;
         self.read("seekrandom (scan 100)", 1, reads / 10, |_, i| {
             let at = Permutation::new(n - 100, 6).at(i);
             let mut next = at;
@@ -153,9 +136,7 @@ impl Run<'_> {
             })?;
             match (visited, next - at) {
                 (100, 100) => Ok(()),
-                got => Err(
-                    format!("scan from key {at} saw {got:?} pairs (all, right), not 100").into(),
-                ),
+                got => Err(format!("scan from key {at} saw {got:?} pairs (all, right), not 100").into()),
             }
         })?;
         db.close()?;
@@ -176,25 +157,18 @@ impl Run<'_> {
         let db = self.open(&dir, &Settings::DEFAULT)?;
         self.read_while_writing(&*db, reads)?;
         let zipf = Zipf::new(n);
-        for (stage, read_percent) in [
-            ("YCSB A (50% update)", 50),
-            ("YCSB B (5% update)", 95),
-            ("YCSB C (read only)", 100),
-        ] {
+        for (stage, read_percent) in
+            [("YCSB A (50% update)", 50), ("YCSB B (5% update)", 95), ("YCSB C (read only)", 100)]
+        {
             let seeds = [Rng::new(1).next(), Rng::new(2).next(), Rng::new(3).next()];
-            self.read(
-                &format!("{stage}, {threads} threads"),
-                threads,
-                reads,
-                |t, i| {
-                    let mut rng = Rng::new(seeds[read_percent % 3] ^ (t << 40) ^ i);
-                    let at = zipf.draw(&mut rng);
-                    match rng.below(100) < read_percent as u64 {
-                        true => expect(&*db, at),
-                        false => db.put(&key(at), &value(at, i)),
-                    }
-                },
-            )?;
+            self.read(&format!("{stage}, {threads} threads"), threads, reads, |t, i| {
+                let mut rng = Rng::new(seeds[read_percent % 3] ^ (t << 40) ^ i);
+                let at = zipf.draw(&mut rng);
+                match rng.below(100) < read_percent as u64 {
+                    true => expect(&*db, at),
+                    false => db.put(&key(at), &value(at, i)),
+                }
+            })?;
         }
         let order = Permutation::new(n, 8);
         let db = self.fill("overwrite", db, &dir, |db, i| {
@@ -261,20 +235,14 @@ impl Run<'_> {
                 }
                 Ok(begin.elapsed().as_secs_f64())
             });
-            let result = timed(1, reads, self.cap(), |_, i| {
-                expect(db, Permutation::new(n, 10).at(i))
-            });
+            let result = timed(1, reads, self.cap(), |_, i| expect(db, Permutation::new(n, 10).at(i)));
             stop.store(true, Ordering::Relaxed);
             write_secs = writer.join().expect("the writer panicked")?;
             row = result?;
             Ok(())
         })?;
         self.emit("readwhilewriting", row);
-        let row = Row {
-            ops: written.load(Ordering::Relaxed),
-            secs: write_secs,
-            ..Row::default()
-        };
+        let row = Row { ops: written.load(Ordering::Relaxed), secs: write_secs, ..Row::default() };
         self.emit("  its writer (rate-limited)", row);
         Ok(())
     }
@@ -318,12 +286,7 @@ impl Run<'_> {
         let db = self.open(&self.dir.join("crash"), &Settings::DEFAULT)?;
         let secs = begin.elapsed().as_secs_f64();
         let cpu_secs = measure::cpu_secs() - cpu_before;
-        let row = Row {
-            ops: self.crash_keys(),
-            secs,
-            cpu_secs,
-            ..Row::default()
-        };
+        let row = Row { ops: self.crash_keys(), secs, cpu_secs, ..Row::default() };
         for i in 0..self.crash_keys() {
             expect(&*db, i)?;
         }
@@ -346,9 +309,7 @@ fn fresh(dir: &Path) -> Result<PathBuf> {
 
 fn expect(db: &dyn Engine, i: u64) -> Result<()> {
     let mut right = false;
-    let found = db.get(&key(i), &mut |v| {
-        right = v.len() == VALUE_LEN && owner(v) == Some(i)
-    })?;
+    let found = db.get(&key(i), &mut |v| right = v.len() == VALUE_LEN && owner(v) == Some(i))?;
     match found && right {
         true => Ok(()),
         false => Err(format!("key {i}: found {found}, value right {right}").into()),
@@ -362,10 +323,6 @@ fn absent(db: &dyn Engine, i: u64) -> Result<()> {
 fn absent_key(db: &dyn Engine, key: &[u8; KEY_LEN]) -> Result<()> {
     match db.get(key, &mut |_| {})? {
         false => Ok(()),
-        true => Err(format!(
-            "found a key that is not stored: {}",
-            String::from_utf8_lossy(key)
-        )
-        .into()),
+        true => Err(format!("found a key that is not stored: {}", String::from_utf8_lossy(key)).into()),
     }
 }

@@ -33,12 +33,7 @@ impl Engine for Kvorum {
         Ok(self.0.get(key, found)?)
     }
 
-    fn scan(
-        &self,
-        start: &[u8],
-        limit: usize,
-        visit: &mut dyn FnMut(&[u8], &[u8]),
-    ) -> Result<usize> {
+    fn scan(&self, start: &[u8], limit: usize, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize> {
         Ok(self.0.scan(start, limit, visit)?)
     }
 

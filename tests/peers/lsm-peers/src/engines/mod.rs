@@ -35,10 +35,6 @@ pub fn open(name: &str, dir: &Path, settings: &Settings) -> Result<Box<dyn Engin
         "fjall" => Ok(Box::new(fjall::Fjall::open(dir, settings)?)),
         #[cfg(feature = "redb")]
         "redb" => Ok(Box::new(redb::Redb::open(dir, settings)?)),
-        _ => Err(format!(
-            "engine `{name}` is not compiled in (have: {})",
-            NAMES.join(", ")
-        )
-        .into()),
+        _ => Err(format!("engine `{name}` is not compiled in (have: {})", NAMES.join(", ")).into()),
     }
 }
