@@ -11,7 +11,7 @@ macro_rules! bugs {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Bug { $($(#[$doc])* $variant),* }
         impl Bug {
-            /// All of them, in the order of the table in `docs/`.
+            /// All of them, in the order of the table in `docs/simulation.md`.
             pub const ALL: &'static [Bug] = &[$(Bug::$variant),*];
             /// The name on the command line.
             pub const fn name(self) -> &'static str { match self { $(Bug::$variant => $name),* } }

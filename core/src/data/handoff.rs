@@ -1,7 +1,8 @@
 //! Hinted handoff: what is kept for others goes to them when they are back.
 //!
-//! Source: Dynamo (SOSP 2007), §4.6. Differs: a hint is synced before it counts, never expires, and goes only if it is
-//! still what was delivered; one whose target no longer owns the partition goes to all who do.
+//! Source: Dynamo (SOSP 2007), §4.6. Differs: a hint counts once it is as durable as its keyspace asks (`always`: synced),
+//! never expires, and goes only if it is still what was delivered; one whose target no longer owns the partition goes to
+//! all who do.
 
 use super::key::{cell_of_hint, hints_range, place_of};
 use super::page::{PageRange, ScanFor};

@@ -165,7 +165,7 @@ impl Work {
 
 /// Counts since the start, for metrics. All only grow, but for the gauges.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-#[allow(missing_docs)] // The names are those of the metrics; `docs/metrics.md` describes them.
+#[allow(missing_docs)] // The names are those of the metrics; `docs/operations.md` describes them.
 pub struct Counters {
     pub gets: u64,
     pub puts: u64,

@@ -19,7 +19,7 @@ pub enum Durability {
     Always,
     /// After the log is written; synced every second.
     Interval,
-    /// After the log is written; synced only when a segment ends.
+    /// After the log is written. Never synced for its own sake: what survives a power cut is what was flushed to tables.
     Memory,
 }
 

@@ -361,6 +361,38 @@ mod tests {
         assert!(refusal_of(b"LPUSH").is_some());
     }
 
+    /// `docs/commands.md` says what this table says.
+    #[test]
+    fn the_document_tells_of_every_command() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
+        let text = std::fs::read_to_string(path).unwrap().replace("\\|", "|");
+        let mut missing = Vec::new();
+        for spec in specs() {
+            let name = format!("| `{}` | ", spec.name.to_ascii_uppercase());
+            let Some(line) = text.lines().find(|line| line.starts_with(&name)) else {
+                missing.push(spec.name);
+                continue;
+            };
+            let is_told = match spec.support {
+                Support::Full => line.contains(" full | ") || line.contains(" own | "),
+                Support::Differs(why) => {
+                    line.contains(why) || (spec.support == NEEDS_STRONG && line.contains("-NOAPSAFE"))
+                }
+                Support::Refused(why) => line.contains(why),
+            };
+            if !is_told {
+                missing.push(spec.name);
+            }
+        }
+        for (name, reason) in refused() {
+            let name_quoted = format!("`{}`", name.to_ascii_uppercase());
+            if !text.lines().any(|line| line.contains(&name_quoted) && line.contains(reason)) {
+                missing.push(name);
+            }
+        }
+        assert!(missing.is_empty(), "docs/commands.md says otherwise, or nothing, about {missing:?}");
+    }
+
     #[test]
     fn keys_are_where_redis_says() {
         let keys = |name: &[u8], count| find(name).map(|spec| spec.key_indexes(count).collect::<Vec<_>>());
