@@ -1,7 +1,8 @@
 //! Nodes that die, stall and return under load.
 
-use kvorum_tests::cluster::Cluster;
+use kvorum_tests::cluster::{Cluster, Status};
 use kvorum_tests::load::{Load, Outcome, Plan};
+use kvorum_tests::node::Node;
 use kvorum_tests::resp::Reply;
 use kvorum_tests::say;
 use kvorum_tests::wait::until;
@@ -31,8 +32,8 @@ fn others(cluster: &Cluster, victim: usize) -> Vec<SocketAddr> {
 }
 
 /// Puts while a node is away, a hundred of them: how many counted a hint toward W.
-fn hinted_puts(cluster: &Cluster) -> i64 {
-    let mut client = cluster[0].client();
+fn hinted_puts(through: &Node) -> i64 {
+    let mut client = through.client();
     let hinted = (0..100).filter_map(|index| {
         let reply = client.ask(&["KV.PUT", &format!("hinted:{index}"), "v"]).unwrap();
         reply.field("hinted").and_then(Reply::integer)
@@ -43,6 +44,7 @@ fn hinted_puts(cluster: &Cluster) -> i64 {
 /// One round: a load through all nodes but the victim, which fails and returns meanwhile.
 fn round(cluster: &mut Cluster, victim: usize, fault: Fault) -> Outcome {
     let has_fallbacks = cluster.nodes.len() > 3;
+    let live = (victim + 1) % cluster.nodes.len();
     let name = cluster[victim].name.clone();
     let prefix = format!("{name}-fails");
     let load = Load::start(&Plan { prefix, ..Plan::through(&others(cluster, victim)) });
@@ -55,11 +57,11 @@ fn round(cluster: &mut Cluster, victim: usize, fault: Fault) -> Outcome {
     let mut hints = String::new();
     if has_fallbacks {
         let (count, after) = until(Duration::from_secs(10), "fallbacks hold hints", || {
-            let status = cluster.status()?;
+            let status = Status::of(&cluster[live].url())?;
             let state = status.state_of(&name);
             if status.hints > 0 { Ok(status.hints) } else { Err(format!("{name} is {state}")) }
         });
-        let hinted = hinted_puts(cluster);
+        let hinted = hinted_puts(&cluster[live]);
         assert!(hinted > 0, "no put counted a hint");
         let after = after.as_secs_f64();
         hints = format!("; first hints ({count}) after {after:.1} s, {hinted} of 100 puts counted one");
