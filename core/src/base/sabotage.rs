@@ -30,7 +30,7 @@ bugs! {
     ReplyCountedTwice = "reply-counted-twice",
     /// A wiped node goes on with the actor it had.
     ActorReusedAfterWipe = "actor-reused-after-wipe",
-    /// An old owner drops its data before all have seen the new owners.
+    /// An old owner drops its data as soon as a move away from it begins.
     OldOwnerDropsEarly = "old-owner-drops-early",
     /// During a move only the old owners' quorum is asked.
     JointSetSkipped = "joint-set-skipped",
@@ -50,8 +50,6 @@ bugs! {
     DeadlineNeverArmed = "deadline-never-armed",
     /// An order depends on the process that runs it.
     ProcessDependentOrder = "process-dependent-order",
-    /// A refilling owner's "absent" counts in a read.
-    RefillingOwnerVotes = "refilling-owner-votes",
     /// A write that lost to an unseen stamp is acknowledged without being stamped again.
     LostWriteNotRestamped = "lost-write-not-restamped",
     /// The proposer of a topology prefers its own value to one already accepted.

@@ -6,7 +6,6 @@ use crate::base::{KeyspaceId, MemberId, PartitionId, Sabotage, hash_key};
 use crate::lsm::{self, BlockCache, Db, ScanRange};
 use crate::storage::Storage;
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// Everything that one shard's engine holds.
@@ -14,8 +13,8 @@ use bytes::Bytes;
 pub struct Audit {
     /// Cells by partition, keyspace and key.
     pub cells: BTreeMap<(PartitionId, KeyspaceId, Bytes), Bytes>,
-    /// Hints by target, and the partition that they are about.
-    pub hints: Vec<(MemberId, PartitionId)>,
+    /// Hints by target and the cell that they are about; an empty one is a note.
+    pub hints: BTreeMap<(MemberId, PartitionId, KeyspaceId, Bytes), Bytes>,
     /// The root of each partition's tree, as its cells make it.
     pub roots: BTreeMap<PartitionId, u128>,
 }
@@ -37,7 +36,9 @@ impl Audit {
                     if is_hints {
                         let about = cell_of_hint(&engine_key);
                         let place = about.and_then(|(target, key)| Some((target, place_of(&key)?)));
-                        audit.hints.extend(place.map(|(target, place)| (target, place.partition)));
+                        audit.hints.extend(place.map(|(target, place)| {
+                            ((target, place.partition, place.keyspace, place.key), value)
+                        }));
                     } else if let Some(place) = place_of(&engine_key) {
                         let sum = cell_sum(hash_key(&place.key), &value);
                         let weight = Weight { sum, is_dead: false };

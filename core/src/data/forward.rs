@@ -62,7 +62,7 @@ impl Shard {
         let partition = spec.partition;
         self.trace_key(
             Kind::RequestStarted,
-            &[id as u32, (id >> 32) as u32, 1, u32::from(partition.0)],
+            &[id as u32, (id >> 32) as u32, 2, u32::from(partition.0)],
             &spec.key,
         );
         if self.dot_givers(partition).is_empty() {
@@ -232,7 +232,7 @@ impl Shard {
     fn forward_again(&mut self, id: OpId, to: MemberId, above: Stamp, is_final: bool) {
         self.store.clock.observe(above.hlc);
         let stamp = self.stamp();
-        self.trace_op(Kind::Restamped, id, &[]);
+        self.trace_op(Kind::Restamped, id, &crate::base::trace::split(id));
         self.counters.restamped += 1;
         if let Some(op) = self.forward_op(id) {
             op.spec.stamp = stamp;

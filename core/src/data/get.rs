@@ -103,7 +103,7 @@ impl Shard {
         let (partition, cell_key) = self.cell_key(keyspace, &key);
         let Some(plan) = Plan::new(&view, partition, r, Purpose::Read, self.config.sabotage) else { return };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed && wanted != Wanted::Explain {
+        if plan.tally.verdict() == Verdict::Lost && wanted != Wanted::Explain {
             return self.refuse(request, Refusal::ClusterDown { reachable, needed });
         }
         let id = self.op_id();
@@ -414,10 +414,9 @@ impl Shard {
         value: Option<Bytes>,
     ) {
         let Some(since) = self.state_of(partition).map(|state| state.since) else { return };
-        let lost = self.is_refilling() && !self.config.sabotage.is(crate::base::Bug::RefillingOwnerVotes);
         let answer = if epoch < since {
             ReadAnswer::Refused(RefusedWhy::StaleEpoch(self.epoch()))
-        } else if lost {
+        } else if self.is_refilling() {
             ReadAnswer::Refused(RefusedWhy::Refilling)
         } else {
             value.map_or(ReadAnswer::Absent, ReadAnswer::Cell)

@@ -8,7 +8,7 @@ use super::shard::{Ack, OpId, Running, Shard, Then};
 use super::store::Held;
 use super::waits::Waiter;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
-use crate::base::trace::Kind;
+use crate::base::trace::{Kind, split};
 use crate::base::{Bug, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::lsm;
 use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer};
@@ -158,18 +158,14 @@ impl Shard {
             return;
         };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed || !plan.tally.is_holder(view.me) {
+        if plan.tally.verdict() == Verdict::Lost || !plan.tally.is_holder(view.me) {
             let refusal = Refusal::ClusterDown { reachable, needed };
             return self.answer_refused(asker, partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        if matches!(asker, Asker::Client(_)) {
-            self.trace_key(
-                Kind::RequestStarted,
-                &[id as u32, (id >> 32) as u32, 1, u32::from(partition.0)],
-                &spec.key,
-            );
-        }
+        let verb = if spec.is_final { 3 } else { 1 };
+        let start = [id as u32, (id >> 32) as u32, verb, u32::from(partition.0)];
+        self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -230,7 +226,7 @@ impl Shard {
             }
             self.store.clock.observe(above.hlc);
             stamp = self.stamp();
-            self.trace_op(Kind::Restamped, id, &[]);
+            self.trace_op(Kind::Restamped, id, &crate::base::trace::split(id));
         }
         let winner = held_cell.and_then(|cell| cell.winner(self.wall_ms()));
         let existed = winner.is_some();
@@ -413,21 +409,22 @@ impl Shard {
         self.counters.restamped += 1;
         self.store.clock.observe(above.hlc);
         let stamp = self.stamp();
-        self.trace_op(Kind::Restamped, id, &[]);
-        let Some(view) = self.view.clone() else { return };
-        let Some(op) = self.put_op(id) else { return };
+        let (Some(view), Some(Running::Put(mut op))) = (self.view.clone(), self.ops.remove(&id)) else { return };
+        let (partition, w) = (op.partition, op.spec.w);
+        let Some(plan) = Plan::new(&view, partition, w, Purpose::Write, self.config.sabotage) else { return };
+        // Another number: an answer to the first copy says nothing about the second.
+        let again = self.op_id();
+        self.trace_op(Kind::Restamped, id, &split(again));
         op.spec.stamp = stamp;
         op.spec.is_final = true;
         op.spec.may_be_done = true;
         op.outrun = None;
         op.cell = None;
-        let (partition, w, cell_key) = (op.partition, op.spec.w, op.spec.cell_key.clone());
-        let Some(plan) = Plan::new(&view, partition, w, Purpose::Write, self.config.sabotage) else { return };
-        let engine_key = self.own_key(&plan, &cell_key);
-        if let Some(op) = self.put_op(id) {
-            op.plan = plan;
-        }
-        self.access(engine_key, Then::GiveDot { op: id });
+        op.plan = plan;
+        let engine_key = self.own_key(&op.plan, &op.spec.cell_key);
+        self.arm_deadline(again, op.spec.deadline);
+        self.ops.insert(again, Running::Put(op));
+        self.access(engine_key, Then::GiveDot { op: again });
     }
     /// Nothing has happened, and nothing will: only before the dot is given.
     pub(super) fn refuse_put(&mut self, id: OpId, refusal: Refusal) {
@@ -538,11 +535,13 @@ impl Shard {
             return;
         };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
-        if reachable < needed {
+        if plan.tally.verdict() == Verdict::Lost {
             let refusal = Refusal::ClusterDown { reachable, needed };
             return self.answer_refused(asker, spec.partition, refusal);
         }
         let id = self.op_id();
+        let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
+        self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let own = plan.holders().iter().find(|(holder, _)| *holder == view.me).copied();
         let cell_key = spec.cell_key.clone();

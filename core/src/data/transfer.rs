@@ -46,6 +46,8 @@ struct Want {
     pulling: Option<OpId>,
     /// The owner that was tried last, so that another one is next.
     tried: Option<MemberId>,
+    /// Enough owners are merged, and the log is being synced.
+    is_settling: bool,
 }
 
 /// A page that is waited for.
@@ -97,15 +99,18 @@ impl Shard {
                 done: SmallVec::new(),
                 pulling: None,
                 tried: None,
+                is_settling: false,
             };
             self.transfer.wanted.insert(partition, want);
         }
     }
     fn drop_if_released(&mut self, partition: PartitionId, state: &PartitionState, me: MemberId) {
-        let is_released = !state.releasing.contains(&me) || self.config.sabotage.is(Bug::OldOwnerDropsEarly);
         let owns = state.owners.contains(&me) || state.next.contains(&me);
+        let is_leaving = !state.next.is_empty() && !state.next.contains(&me);
+        let is_early = self.config.sabotage.is(Bug::OldOwnerDropsEarly) && is_leaving;
+        let is_released = !owns && !state.releasing.contains(&me);
         let holds = self.store.tree(partition).is_some_and(|tree| !tree.is_empty());
-        if is_released && !owns && holds && self.store.drop_partition(partition).is_ok() {
+        if (is_released || is_early) && holds && self.store.drop_partition(partition).is_ok() {
             self.trace.emit(self.now.mono, Kind::PartitionDropped, &[u32::from(partition.0)]);
             if let Some(actors) = &mut self.actors {
                 actors.forget(partition);
@@ -137,12 +142,16 @@ impl Shard {
         for report in reports {
             self.push(Output::Report(report));
         }
+        self.begin_pulls(&view);
+    }
+    /// Begins as many pulls as there is room for.
+    fn begin_pulls(&mut self, view: &View) {
         let running = self.transfer.wanted.values().filter(|want| want.pulling.is_some()).count();
         let idle: Vec<PartitionId> = self
             .transfer
             .wanted
             .iter()
-            .filter(|(_, want)| want.pulling.is_none())
+            .filter(|(_, want)| want.pulling.is_none() && !want.is_settling)
             .map(|(partition, _)| *partition)
             .collect();
         let mut room = PULLS_MAX.saturating_sub(running);
@@ -150,7 +159,7 @@ impl Shard {
             if room == 0 {
                 break;
             }
-            room -= usize::from(self.pull_next(&view, partition));
+            room -= usize::from(self.pull_next(view, partition));
         }
     }
     /// Owners that can be merged from, and how many of them are enough: with fewer, a write acknowledged by W owners
@@ -229,8 +238,10 @@ impl Shard {
         if let Some(want) = self.transfer.wanted.get_mut(&partition) {
             want.done.push(source);
         }
-        if let Some(view) = self.view.clone() {
-            self.pull_next(&view, partition);
+        if let Some(view) = self.view.clone()
+            && !self.pull_next(&view, partition)
+        {
+            self.begin_pulls(&view);
         }
     }
     /// Enough owners are merged; it counts once it is durable.
@@ -239,7 +250,8 @@ impl Shard {
         if self.is_waiting_in(partition) {
             return;
         }
-        let Some(want) = self.transfer.wanted.get(&partition) else { return };
+        let Some(want) = self.transfer.wanted.get_mut(&partition) else { return };
+        want.is_settling = true;
         let since = want.since;
         self.wait(Until::Synced, Waiter::Merged { partition, since });
     }
@@ -248,10 +260,12 @@ impl Shard {
         if let Some(want) = self.transfer.wanted.get_mut(&partition) {
             want.done.clear();
             want.pulling = None;
+            want.is_settling = false;
         }
     }
     pub(super) fn on_merged(&mut self, partition: PartitionId, since: Epoch) {
-        let is_current = self.transfer.wanted.get(&partition).is_some_and(|want| want.since == since);
+        let is_current =
+            self.transfer.wanted.get(&partition).is_some_and(|want| want.since == since && want.is_settling);
         if is_current && let Some(want) = self.transfer.wanted.remove(&partition) {
             self.transfer.merged.insert(partition, (since, want.is_refill));
             self.trace.emit(self.now.mono, Kind::TransferDone, &[u32::from(partition.0)]);

@@ -49,9 +49,7 @@ impl Plan {
         for owners in sets.into_iter().flatten() {
             let mut seats: SmallVec<[Seat; 4]> = SmallVec::new();
             for owner in owners {
-                let counts = sabotage.is(Bug::RefillingOwnerVotes)
-                    && view.topology.member(*owner).is_some_and(|m| m.refilling);
-                let holder = if view.is_usable(*owner) || counts {
+                let holder = if view.is_usable(*owner) {
                     Some(*owner)
                 } else if let Some((_, holder)) = stand_ins.iter().find(|(stood, _)| stood == owner) {
                     *holder

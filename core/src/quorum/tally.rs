@@ -132,13 +132,16 @@ impl Tally {
         }
         counted.len() as u8
     }
-    /// The most demanding set's need.
+    /// The need of the set that is furthest from it: what a client is told.
     pub fn needed(&self) -> u8 {
-        self.sets.iter().map(|set| set.needed).max().unwrap_or(0)
+        self.scarcest().map_or(0, |set| set.needed)
     }
-    /// Votes that can still be had in the set that has the fewest.
+    /// Votes that can still be had in that set.
     pub fn possible(&self) -> u8 {
-        self.sets.iter().map(VoteSet::possible).min().unwrap_or(0)
+        self.scarcest().map_or(0, VoteSet::possible)
+    }
+    fn scarcest(&self) -> Option<&VoteSet> {
+        self.sets.iter().min_by_key(|set| i16::from(set.possible()) - i16::from(set.needed))
     }
 }
 

@@ -6,7 +6,7 @@ use super::client::key_name;
 use super::script::NodeIndex;
 use super::verdict::{Checker, Violation};
 use super::world::World;
-use crate::base::{KeyspaceId, Micros, PartitionId};
+use crate::base::{KeyspaceId, Micros, PartitionId, Sabotage};
 use crate::data::Audit;
 use crate::ring::{Durability, Liveness, View, partition_of_key};
 use crate::version::Cell;
@@ -14,6 +14,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// How long a healed cluster without clients may take to settle.
 const SETTLE_MAX: Micros = Micros::from_secs(30);
@@ -35,9 +36,11 @@ impl World {
         {
             let seconds = SETTLE_MAX.as_millis() / 1_000;
             self.report(Checker::C4, format!("{seconds} s after clients rest: {why}"));
+            self.heed();
         }
         if self.violations.is_empty() {
             self.judge_disks();
+            self.heed();
         }
         self.seal();
     }
@@ -126,64 +129,67 @@ impl World {
                 }
             }
         }
+        let mut found = Vec::new();
         for (index, view, audit) in &audits {
             let own = audit.roots.iter().find(|(partition, _)| !view.owns(**partition));
             if let Some((partition, _)) = own {
-                return self.report(
-                    Checker::C4,
-                    format!("the disk of {index} holds {partition}, which is not its own"),
-                );
+                let text = format!("the disk of {index} holds {partition}, which is not its own");
+                found.push(text);
             }
-            if let Some((target, partition)) = audit.hints.first() {
-                return self.report(
-                    Checker::C4,
-                    format!("the disk of {index} holds a hint for {target} of {partition}"),
-                );
+            if let Some(((target, partition, ..), _)) = audit.hints.first_key_value() {
+                found.push(format!("the disk of {index} holds a hint for {target} of {partition}"));
             }
-            let believed =
+            let mut believed =
                 self.node(*index).into_iter().flat_map(|node| node.shards()).flat_map(|shard| shard.held());
-            let wrong = believed
-                .filter(|(partition, root)| audit.roots.get(partition).copied().unwrap_or(0) != *root)
-                .map(|(partition, _)| partition)
-                .next();
-            if let Some(partition) = wrong {
-                let text = format!("the tree of {partition} at {index} is not that of its cells");
-                return self.report(Checker::C4, text);
+            let is_wrong = |(partition, root): &(PartitionId, u128)| {
+                audit.roots.get(partition).copied().unwrap_or(0) != *root
+            };
+            if let Some((partition, _)) = believed.find(is_wrong) {
+                found.push(format!("the tree of {partition} at {index} is not that of its cells"));
             }
         }
         let mut finals = Vec::new();
         for key in 0..self.options.keys {
-            match self.final_key(key, &audits) {
-                Ok(found) => finals.push(found),
-                Err(text) => return self.report(Checker::C4, text),
-            }
+            let (whole, disagreement) = self.final_key(key, &audits);
+            found.extend(disagreement);
+            finals.push(whole);
+        }
+        for text in found {
+            self.report(Checker::C4, text);
         }
         self.judge_history(&finals);
     }
-    /// What all owners of a key hold.
-    fn final_key(&self, key: u16, audits: &[(NodeIndex, Arc<View>, Audit)]) -> Result<FinalKey, String> {
+    /// What the owners of a key hold together, and who disagrees.
+    fn final_key(&self, key: u16, audits: &[(NodeIndex, Arc<View>, Audit)]) -> (FinalKey, Option<String>) {
         let name = key_name(key);
-        let mut agreed: Option<(NodeIndex, Option<&bytes::Bytes>)> = None;
+        let mut agreed: Option<(NodeIndex, Option<&Bytes>)> = None;
+        let mut whole: Option<Cell> = None;
+        let mut disagreement = None;
         for (index, view, audit) in audits {
             let partition = partition_of_key(&name, view.topology.partition_count());
             if !view.owns(partition) {
                 continue;
             }
             let held = audit.cells.get(&(partition, KeyspaceId(0), name.clone()));
+            match held.map(Cell::decode) {
+                None => {}
+                Some(Err(error)) => {
+                    disagreement = Some(format!("the cell of k{key} at {index} is damaged: {error}"));
+                }
+                Some(Ok(cell)) => {
+                    let merge = |known: Cell| known.merge(&cell, self.options.resolve, Sabotage::NONE).cell;
+                    whole = Some(whole.map_or(cell.clone(), merge));
+                }
+            }
             match agreed {
                 None => agreed = Some((*index, held)),
                 Some((_, known)) if known == held => {}
                 Some((other, _)) => {
-                    return Err(format!("{index} and {other} hold different cells of k{key}"));
+                    disagreement = Some(format!("{index} and {other} hold different cells of k{key}"));
                 }
             }
         }
-        let bytes = agreed.and_then(|(_, held)| held);
-        let cell = match bytes.map(Cell::decode).transpose() {
-            Ok(cell) => cell,
-            Err(error) => return Err(format!("the cell of k{key} is damaged: {}", error)),
-        };
-        Ok(FinalKey { key, cell, read_ms: self.true_ms() })
+        (FinalKey { key, cell: whole, read_ms: self.true_ms() }, disagreement)
     }
     fn judge_history(&mut self, finals: &[FinalKey]) {
         let (resolve, now) = (self.options.resolve, self.now());

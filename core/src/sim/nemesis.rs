@@ -150,6 +150,20 @@ impl Nemesis<'_> {
         for index in self.options.nodes..self.options.node_count() {
             let at = FAULTS_AT + Micros(self.random.below(self.options.safety.0 * 2 / 3));
             self.script.push(at, Action::Start(NodeIndex(index)));
+            if self.options.sabotage.is(Bug::PromiseNotSynced) || self.options.sabotage.is(Bug::ProposerPrefersOwn) {
+                self.blink(at);
+            }
+        }
+    }
+    /// Voters lose power for a moment, again and again, while a join is being decided.
+    fn blink(&mut self, from: Micros) {
+        let mut at = from;
+        for _ in 0..8 {
+            at = at + self.span(10, 150);
+            let node = self.node();
+            self.script.push(at, Action::Power(node));
+            let back = at + self.span(1, 60);
+            self.script.push(back, Action::Start(node));
         }
     }
     fn end(&mut self) {

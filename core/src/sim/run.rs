@@ -74,15 +74,13 @@ pub fn run_twice(options: Options) -> RunReport {
 /// The checker that is named for a bug: the one that has to catch it.
 pub fn checker_of(bug: Bug) -> Checker {
     match bug {
-        Bug::AckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
-        Bug::HintAckBeforeSync
-        | Bug::ReplyCountedTwice
+        Bug::AckBeforeSync | Bug::HintAckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
+        Bug::ReplyCountedTwice
         | Bug::OldOwnerDropsEarly
         | Bug::JointSetSkipped
         | Bug::MergeDropsSibling
         | Bug::LostWriteNotRestamped
-        | Bug::ActorReusedAfterWipe
-        | Bug::RefillingOwnerVotes => Checker::C2,
+        | Bug::ActorReusedAfterWipe => Checker::C2,
         Bug::TombstoneDroppedEarly => Checker::C3,
         Bug::TreeKeepsOldHash => Checker::C4,
         Bug::ReporterCountedTwice => Checker::C8,

@@ -1,4 +1,6 @@
+use super::run::checker_of;
 use super::script::NODE_COUNT_MAX;
+use super::verdict::Checker;
 use crate::base::{Bug, Micros, Random, Sabotage};
 use crate::ring::Durability;
 use crate::version::Resolve;
@@ -133,6 +135,9 @@ pub struct Options {
     /// Which bug is built in.
     #[serde(skip)]
     pub sabotage: Sabotage,
+    /// Judge by this checker alone: that a bug is caught by the one named for it, whoever else would have caught it.
+    #[serde(skip)]
+    pub judged_by: Option<Checker>,
     /// Keep the trace's words for [`super::World::take_trace`]; the hash is always made.
     pub keep_trace: bool,
 }
@@ -194,6 +199,7 @@ impl Options {
             power_cut: random.chance(1, 4),
             memtable_bytes: [4, 16, 64, 1024][random.below(4) as usize] << 10,
             sabotage: Sabotage::NONE,
+            judged_by: None,
             keep_trace: false,
         }
     }
@@ -217,6 +223,7 @@ impl Options {
     pub fn sabotaged(seed: u64, bug: Bug) -> Option<Options> {
         let mut options = Options::drawn(seed);
         options.sabotage = Sabotage::with(bug)?;
+        options.judged_by = Some(checker_of(bug));
         options.focus(bug);
         Some(options)
     }
@@ -230,35 +237,44 @@ impl Options {
                 strict_quorum(self);
             }
             Bug::HintAckBeforeSync => {
-                (faults.kills, faults.power) = (Level::High, Level::High);
+                (faults.kills, faults.power, faults.slow_disks) = (Level::High, Level::High, Level::High);
                 self.nodes = self.nodes.max(5);
                 strict_quorum(self);
             }
             Bug::ReplyCountedTwice => {
-                (faults.duplication, faults.loss, faults.wipes) = (Level::High, Level::High, Level::High);
+                faults.duplication = Level::High;
                 strict_quorum(self);
             }
-            Bug::ActorReusedAfterWipe | Bug::RefillingOwnerVotes => {
+            Bug::ActorReusedAfterWipe => {
                 faults.wipes = Level::High;
                 strict_quorum(self);
             }
-            Bug::OldOwnerDropsEarly | Bug::JointSetSkipped => {
+            Bug::OldOwnerDropsEarly => {
+                (faults.joins, self.joiners) = (Level::High, 2);
+                (self.n, self.r, self.w) = (1, 1, 1);
+            }
+            Bug::JointSetSkipped => {
                 (faults.joins, self.joiners) = (Level::High, 2);
                 faults.delay = Level::High;
                 strict_quorum(self);
             }
             Bug::PromiseNotSynced | Bug::ProposerPrefersOwn => {
-                (faults.joins, self.joiners) = (Level::High, 2);
-                (faults.power, faults.loss) = (Level::High, Level::High);
+                // Many epochs, and voters that lose power in the midst of deciding them.
+                (faults.joins, self.joiners) = (Level::High, 4);
+                (faults.loss, faults.delay) = (Level::High, Level::High);
             }
             Bug::ReporterCountedTwice => faults.loss = Level::High,
             Bug::MergeDropsSibling | Bug::SiblingBoundIgnored => self.resolve = Resolve::Siblings,
             Bug::LostWriteNotRestamped => {
                 faults.skew = Level::High;
-                self.resolve = Resolve::Lww;
+                (self.resolve, self.keys) = (Resolve::Lww, 6);
                 strict_quorum(self);
             }
-            Bug::TombstoneDroppedEarly => self.memtable_bytes = 4 << 10,
+            Bug::TombstoneDroppedEarly => {
+                (self.memtable_bytes, self.keys, self.resolve) = (4 << 10, 40, Resolve::Lww);
+                faults.kills = Level::High;
+                strict_quorum(self);
+            }
             Bug::TreeKeepsOldHash | Bug::DeadlineNeverArmed | Bug::ProcessDependentOrder => {}
         }
     }

@@ -1,4 +1,4 @@
-use super::checkers::{ControlChecker, HeldChecker};
+use super::checkers::{ControlChecker, HeldChecker, Needed, QuorumChecker};
 use super::client::{Client, Habits, PATIENCE, outcome_of};
 use super::history::{Asked, History, OpNumber, Outcome};
 use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, is_failure};
@@ -8,7 +8,7 @@ use super::script::{Action, DiskMood, NodeIndex, Script};
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
-use crate::base::{Bug, Micros, PartitionId, checksum};
+use crate::base::{Bug, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
 use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
@@ -94,6 +94,7 @@ pub struct World {
     next_message: u64,
     control_checker: ControlChecker,
     held_checker: HeldChecker,
+    quorum_checker: QuorumChecker,
     pub(super) violations: Vec<Violation>,
     pub(super) power_cut_at: Option<Micros>,
     /// When faults ended, if they have.
@@ -121,7 +122,11 @@ impl World {
             network: Network::new(options.seed),
             hosts: hosts.collect(),
             clients: clients.collect(),
-            habits: if is_stubborn { habits.stubborn() } else { habits },
+            habits: match () {
+                () if is_stubborn => habits.stubborn(),
+                () if options.sabotage.is(Bug::TombstoneDroppedEarly) => habits.deleting(),
+                () => habits,
+            },
             options,
             script,
             next_line: 0,
@@ -134,6 +139,7 @@ impl World {
             next_message: 0,
             control_checker: ControlChecker::default(),
             held_checker: HeldChecker::default(),
+            quorum_checker: QuorumChecker::default(),
             violations: Vec::new(),
             power_cut_at: None,
             healed_at: None,
@@ -203,12 +209,19 @@ impl World {
             _ => return false,
         }
         self.events += 1;
+        self.heed();
         if self.events == EVENTS_MAX {
             let waiting = self.queue.busiest(|event| event.name());
             let text = format!("{EVENTS_MAX} events, and no end: {waiting}");
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
         }
         true
+    }
+    /// Leaves only what the options judge by.
+    pub(super) fn heed(&mut self) {
+        if let Some(checker) = self.options.judged_by {
+            self.violations.retain(|violation| violation.checker == checker);
+        }
     }
     /// Goes on to a time.
     pub fn run_until(&mut self, until: Micros) {
@@ -231,7 +244,7 @@ impl World {
                 self.crash(node, true);
                 if self.host(node).is_some_and(Host::rot) {
                     // The end of its log may be gone, and with it the latest epoch.
-                    self.control_checker.forget(u32::from(node.0));
+                    self.forget_epochs(node);
                     self.rotten.push(node);
                 }
             }
@@ -298,6 +311,7 @@ impl World {
         if has_lived && !self.audit_restart(node, is_rotten) {
             return;
         }
+        let seed = self.seed_for(node);
         let Some(host) = self.host(node) else { return };
         let is_first = node == NodeIndex(0) && host.life == 0;
         let start = if is_first {
@@ -311,7 +325,6 @@ impl World {
                 durability: options.durability,
             })
         } else {
-            let seed = NodeIndex(u8::from(node == NodeIndex(0)));
             Start::Join { seed: World::address(seed, 7381) }
         };
         let config = control::Config {
@@ -336,6 +349,16 @@ impl World {
             }
             Err(error) => self.on_damaged(node, is_rotten, &error),
         }
+    }
+    /// Whom a joiner asks: a member that runs, if there is one. Two that ask each other would wait for ever.
+    fn seed_for(&self, node: NodeIndex) -> NodeIndex {
+        let is_member = |host: &&Host| {
+            host.index != node && host.node.as_ref().is_some_and(|node| node.view().is_some())
+        };
+        let other = NodeIndex(u8::from(node == NodeIndex(0)));
+        let members: Vec<NodeIndex> = self.hosts.iter().filter(is_member).map(|host| host.index).collect();
+        // Not always the same one: proposals of several members meet.
+        members.get(usize::from(node.0) % members.len().max(1)).copied().unwrap_or(other)
     }
     /// What lies on the disk is held against what the node has acknowledged. `false` if it cannot be read.
     fn audit_restart(&mut self, node: NodeIndex, is_rotten: bool) -> bool {
@@ -400,11 +423,16 @@ impl World {
             self.tell_links(node, false);
         }
     }
+    /// The trace names nodes by their numbers in the cluster, which any member can tell.
+    fn forget_epochs(&mut self, node: NodeIndex) {
+        let number = (0..self.hosts.len()).find_map(|at| self.member(NodeIndex(at as u8), node));
+        self.control_checker.forget(node, number);
+    }
     fn wipe(&mut self, node: NodeIndex) {
         if let Some(host) = self.host(node) {
             host.wipe();
         }
-        self.control_checker.forget(u32::from(node.0));
+        self.forget_epochs(node);
         self.held_checker.on_wiped(node);
         self.emit(node, Kind::Crashed, &[3]);
     }
@@ -509,7 +537,7 @@ impl World {
         self.drive(at);
     }
     /// The number under which host `at` knows host `about`.
-    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<crate::base::MemberId> {
+    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<MemberId> {
         let view = self.hosts.get(usize::from(at.0))?.node.as_ref()?.view()?;
         view.topology.member_named(&about.to_string()).map(|member| member.id)
     }
@@ -578,6 +606,7 @@ impl World {
         self.next_message += 1;
         let id = self.next_message;
         self.held_checker.on_sent(from, to, &message);
+        self.violations.extend(self.control_checker.on_sent(from, &message, self.now));
         self.emit(from, Kind::Sent, &received(id, from, to, &message));
         match self.network.send(self.now, from, to) {
             Fate::Cut => self.emit(from, Kind::Lost, &lost(id, from, to, 1)),
@@ -632,7 +661,9 @@ impl World {
             self.hosts.iter().filter(|host| host.node.is_some()).map(|host| host.index).collect();
         let client = &mut self.clients[usize::from(index)];
         let Some(node) = client.random().pick(&alive).copied() else { return self.rest(index) };
-        let plan = client.plan(self.now, &self.options, self.habits);
+        // After healing half of the keys are left as faults have made them.
+        let stride = if self.healed_at.is_some() { 2 } else { 1 };
+        let plan = client.plan(self.now, &self.options, self.habits, stride);
         let (key, asked) = (plan.key, plan.asked.clone());
         let number = self.history.begin(key, node, self.now, |_| asked);
         self.clients[usize::from(index)].busy = Some(number);
@@ -746,8 +777,15 @@ impl World {
         };
         node.take_trace(&mut self.words);
         let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
+        let (r, w) = (self.options.r, self.options.w);
+        let needed = |partition| {
+            let state = node.view()?.partition(partition)?;
+            let numbers = |ids: &[MemberId]| ids.iter().map(|id| u32::from(id.0)).collect();
+            Some(Needed { r, w, owners: numbers(&state.owners), next: numbers(&state.next) })
+        };
         for record in records(&self.words[start..]) {
             self.control_checker.feed(&record, members);
+            self.violations.extend(self.quorum_checker.feed(&record, needed));
             if record.kind == Kind::PartitionDropped
                 && let Some(partition) = record.payload.first()
             {

@@ -175,12 +175,21 @@ impl Cell {
         };
         keep(self, other);
         keep(other, self);
+        let mut impossible = 0;
+        if siblings.is_empty() {
+            // Each side claims to have seen what the other holds, and dropped it: only names given twice (a restored
+            // backup) bring that about. Nothing is thrown away, and this is an alarm.
+            siblings.extend(self.siblings.iter().chain(&other.siblings).cloned());
+            impossible = 1;
+        }
         if sabotage.is(Bug::MergeDropsSibling) && siblings.len() > 1 && siblings[0].dot != siblings[1].dot {
             siblings.remove(0);
         }
         let mut context = self.context.clone();
         context.join(&other.context);
-        Cell::settled(context, siblings, resolve)
+        let mut merged = Cell::settled(context, siblings, resolve);
+        merged.collisions += impossible;
+        merged
     }
     /// Sorts, joins the expiries of equal siblings, and under `lww` trims to the greatest.
     fn settled(context: VersionVector, mut siblings: SmallVec<[Sibling; 1]>, resolve: Resolve) -> Merged {

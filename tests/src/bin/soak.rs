@@ -152,6 +152,7 @@ fn sabotage(words: &[&str]) -> Result<bool, String> {
         names.iter().map(named).collect::<Result<_, _>>()?
     };
     let mut all_caught = true;
+    std::panic::set_hook(Box::new(|_| {}));
     println!("| bug | checker | first seed | also seen |\n|---|---|--:|---|");
     for bug in bugs {
         if Options::sabotaged(0, bug).is_none() {
@@ -163,7 +164,13 @@ fn sabotage(words: &[&str]) -> Result<bool, String> {
             if seed > first.load(Ordering::Relaxed) {
                 return false;
             }
-            let Some(report) = run_bug(bug, seed) else { return false };
+            // A broken machine may stop its process: that is a catch too, but not by the checker named for it.
+            let Ok(Some(report)) = std::panic::catch_unwind(|| run_bug(bug, seed)) else {
+                if let Ok(mut others) = others.lock() {
+                    *others.entry("panic".to_string()).or_default() += 1;
+                }
+                return true;
+            };
             if is_caught(bug, &report) {
                 first.fetch_min(seed, Ordering::Relaxed);
                 return false;

@@ -3,7 +3,7 @@
 //! Judges by the messages on the network (who was sent what, and said that it holds it) and by what its disk holds when it
 //! starts again.
 
-use crate::base::{KeyspaceId, Micros, PartitionId};
+use crate::base::{KeyspaceId, MemberId, Micros, PartitionId};
 use crate::data::Audit;
 use crate::message::{DataMessage, PeerMessage, Reason, WriteAnswer};
 use crate::sim::script::NodeIndex;
@@ -20,7 +20,8 @@ struct Sent {
     keyspace: KeyspaceId,
     key: Bytes,
     cell: Bytes,
-    is_hint: bool,
+    /// For whom, if it is a hint.
+    target: Option<MemberId>,
 }
 
 /// What each node has acknowledged since its disk was new.
@@ -29,6 +30,8 @@ pub struct HeldChecker {
     /// By sender, receiver and operation.
     sent: BTreeMap<(NodeIndex, NodeIndex, u64), Sent>,
     acknowledged: BTreeMap<NodeIndex, Vec<Sent>>,
+    /// By node and key: all that it sent to owners and that is held there, merged.
+    delivered: BTreeMap<(NodeIndex, Bytes), Bytes>,
 }
 
 /// Writes that may be on their way. Older ones are forgotten: their operations are over.
@@ -43,13 +46,21 @@ impl HeldChecker {
                 if self.sent.len() >= SENT_MAX {
                     self.sent.pop_first();
                 }
-                let is_hint = matches!(reason, Reason::Hint { .. });
+                let target = match reason {
+                    Reason::Hint { target } => Some(*target),
+                    _ => None,
+                };
                 let (partition, keyspace) = (*partition, *keyspace);
-                let sent = Sent { partition, keyspace, key: key.clone(), cell: cell.clone(), is_hint };
+                let sent = Sent { partition, keyspace, key: key.clone(), cell: cell.clone(), target };
                 self.sent.insert((from, to, *op), sent);
             }
             DataMessage::WriteAnswer { op, answer: WriteAnswer::Held | WriteAnswer::Outrun(_) } => {
                 if let Some(sent) = self.sent.remove(&(to, from, *op)) {
+                    if sent.target.is_none() {
+                        // Hints of it that this covers have done their work.
+                        let known = self.delivered.entry((to, sent.key.clone())).or_default();
+                        *known = joined(known, &sent.cell);
+                    }
                     self.acknowledged.entry(from).or_default().push(sent);
                 }
             }
@@ -77,9 +88,12 @@ impl HeldChecker {
         now: Micros,
     ) -> Vec<Violation> {
         let Some(acknowledged) = self.acknowledged.get_mut(&node) else { return Vec::new() };
-        // Hints leave when they are delivered; whether too early is C2's to say.
-        acknowledged.retain(|sent| !sent.is_hint || is_hint_there(audit, sent));
-        let is_lost = |sent: &Sent| !sent.is_hint && !holds(audit, sent, resolve);
+        let delivered = &self.delivered;
+        let is_delivered = |sent: &Sent| {
+            let cell = delivered.get(&(node, sent.key.clone()));
+            sent.target.is_some() && cell.is_some_and(|cell| covers(cell, &sent.cell))
+        };
+        let is_lost = |sent: &Sent| !holds(audit, sent, resolve) && !is_delivered(sent);
         let end = match is_rotten {
             true => acknowledged.iter().rposition(|sent| !is_lost(sent)).map_or(0, |last| last + 1),
             false => acknowledged.len(),
@@ -101,17 +115,31 @@ impl HeldChecker {
     }
 }
 
-fn is_hint_there(audit: &Audit, sent: &Sent) -> bool {
-    audit.hints.iter().any(|(_, partition)| *partition == sent.partition)
+fn holds(audit: &Audit, sent: &Sent, resolve: Resolve) -> bool {
+    let cell = audit.cells.get(&(sent.partition, sent.keyspace, sent.key.clone()));
+    // Whoever owns the partition keeps among its cells what was sent to it as a hint.
+    let hint = sent.target.and_then(|target| {
+        audit.hints.get(&(target, sent.partition, sent.keyspace, sent.key.clone()))
+    });
+    cell.into_iter().chain(hint).any(|held| *held == sent.cell || contains(held, &sent.cell, resolve))
 }
 
-fn holds(audit: &Audit, sent: &Sent, resolve: Resolve) -> bool {
-    let Some(held) = audit.cells.get(&(sent.partition, sent.keyspace, sent.key.clone())) else {
-        return false;
-    };
-    if *held == sent.cell {
-        return true;
-    }
-    let (Ok(held), Ok(sent)) = (Cell::decode(held), Cell::decode(&sent.cell)) else { return false };
+fn contains(held: &Bytes, sent: &Bytes, resolve: Resolve) -> bool {
+    let (Ok(held), Ok(sent)) = (Cell::decode(held), Cell::decode(sent)) else { return false };
     held.merge(&sent, resolve, crate::base::Sabotage::NONE).cell == held
+}
+
+fn joined(known: &Bytes, cell: &Bytes) -> Bytes {
+    match (Cell::decode(known), Cell::decode(cell)) {
+        (Ok(known), Ok(cell)) => {
+            known.merge(&cell, Resolve::Siblings, crate::base::Sabotage::NONE).cell.to_bytes()
+        }
+        _ => cell.clone(),
+    }
+}
+
+/// Whether `new` has seen all that `old` has.
+fn covers(new: &Bytes, old: &Bytes) -> bool {
+    let (Ok(new), Ok(old)) = (Cell::decode(new), Cell::decode(old)) else { return false };
+    new.context().covers_all(old.context())
 }

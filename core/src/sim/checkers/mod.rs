@@ -4,11 +4,13 @@
 mod control;
 mod held;
 mod lost;
+mod quorum;
 mod zombie;
 
 pub use control::ControlChecker;
 pub use held::HeldChecker;
 pub use lost::lost_acks;
+pub use quorum::{Needed, QuorumChecker};
 pub use zombie::{inventions, zombies};
 
 use super::history::{Asked, Ends, History, OpNumber, Record, writer_of};
