@@ -20,7 +20,8 @@ use std::time::Instant;
 
 /// Longest key. The engine takes a little more, for what stands before it.
 pub const KEY_BYTES_MAX: u32 = 64 << 10;
-const _: () = assert!(KEY_BYTES_MAX as usize + 64 <= kvorum_core::lsm::KEY_BYTES_MAX, "a hint's key must fit");
+const _: () =
+    assert!(KEY_BYTES_MAX as usize + 64 <= kvorum_core::lsm::KEY_BYTES_MAX, "a hint's key must fit");
 /// Longest value.
 pub const VALUE_BYTES_MAX: u32 = 16 << 20;
 /// Most bytes of hints that a node keeps for others, all shards together.
