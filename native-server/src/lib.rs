@@ -14,3 +14,6 @@ pub mod peer;
 pub mod reactor;
 pub mod resp;
 pub mod server;
+
+// A bug that can be switched on has no place in anything that is shipped.
+const _: () = assert!(!kvorum_core::base::sabotage::IS_BUILT_IN, "built with the feature `sabotage`");

@@ -65,6 +65,8 @@ kinds! {
     Restamped = 34,
     /// request (2), member: a stale replica was sent the merged cell.
     ReadRepaired = 35,
+    /// request (2), and (2) what it is called from then on: its partition moved. Votes that stay are told anew.
+    PlannedAgain = 36,
     // --- replica, hints, repair ---
     /// partition, key string, siblings, changed 0/1.
     CellMerged = 50,

@@ -13,6 +13,7 @@ use crate::base::{Bug, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::lsm;
 use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer};
 use crate::quorum::{Plan, Purpose, Verdict};
+use crate::ring::View;
 use crate::version::{
     Body, Cover, Dot, ExpiryMark, Hlc, Resolve, SIBLING_COUNT_MAX, SKEW_MS_MAX, Sibling, Stamp,
     VersionVector, decode_context,
@@ -420,7 +421,9 @@ impl Shard {
         self.counters.restamped += 1;
         self.store.clock.observe(above.hlc);
         let stamp = self.stamp();
-        let (Some(view), Some(Running::Put(mut op))) = (self.view.clone(), self.ops.remove(&id)) else { return };
+        let (Some(view), Some(Running::Put(mut op))) = (self.view.clone(), self.ops.remove(&id)) else {
+            return;
+        };
         let (partition, w) = (op.partition, op.spec.w);
         let Some(plan) = Plan::new(&view, partition, w, Purpose::Write, self.config.sabotage) else { return };
         // Another number: an answer to the first copy says nothing about the second.
@@ -505,37 +508,48 @@ impl Shard {
     /// away is stood in for.
     pub(super) fn revise_put(&mut self, id: OpId, is_moved: bool) {
         let Some(view) = self.view.clone() else { return };
-        let sabotage = self.config.sabotage;
         let Some(op) = self.put_op(id) else { return };
         if is_moved {
-            let partition = op.partition;
-            let Some(mut plan) = Plan::new(&view, partition, op.spec.w, Purpose::Write, sabotage) else {
-                return;
-            };
-            for voter in op.plan.tally.voters() {
-                plan.tally.vote(voter, sabotage);
-            }
-            op.plan = plan;
-            self.keep_notes_if_placed(id);
-            self.send_to_holders(id);
-        } else {
-            let gone: alloc::vec::Vec<MemberId> = op
-                .plan
-                .holders()
-                .iter()
-                .map(|(holder, _)| *holder)
-                .filter(|holder| !view.is_usable(*holder))
-                .collect();
-            for holder in gone {
-                self.replace_holder(id, holder);
-            }
+            return self.plan_again(id, &view);
+        }
+        let gone: alloc::vec::Vec<MemberId> = op
+            .plan
+            .holders()
+            .iter()
+            .map(|(holder, _)| *holder)
+            .filter(|holder| !view.is_usable(*holder))
+            .collect();
+        for holder in gone {
+            self.replace_holder(id, holder);
         }
         self.settle_put(id);
     }
-    fn keep_notes_if_placed(&mut self, id: OpId) {
-        if self.put_op(id).is_some_and(|op| op.cell.is_some()) {
-            self.keep_notes(id);
+    /// The partition moved: a new plan, under another number, for an answer to what was asked under the old one may speak
+    /// for a seat that is somebody else's now. A vote stays where the same member still speaks for the same owner.
+    fn plan_again(&mut self, id: OpId, view: &View) {
+        let sabotage = self.config.sabotage;
+        let Some(op) = self.put_op(id) else { return };
+        let (partition, w, deadline) = (op.partition, op.spec.w, op.spec.deadline);
+        let Some(mut plan) = Plan::new(view, partition, w, Purpose::Write, sabotage) else { return };
+        let kept = plan.tally.carry(&op.plan.tally);
+        op.plan = plan;
+        if op.cell.is_none() {
+            return; // It waits for its dot, under the number that it has.
         }
+        let Some(running) = self.ops.remove(&id) else { return };
+        let again = self.op_id();
+        self.ops.insert(again, running);
+        self.arm_deadline(again, deadline);
+        self.trace_op(Kind::PlannedAgain, id, &split(again));
+        for (member, owner) in kept {
+            let stood_for = if member == owner { 0 } else { u32::from(owner.0) + 1 };
+            self.trace_op(Kind::ReplicaAsked, again, &[u32::from(member.0), 0, stood_for]);
+            self.trace_op(Kind::ReplicaAnswered, again, &[u32::from(member.0), 0]);
+        }
+        self.keep_notes(again);
+        self.send_to_holders(again);
+        self.arm_resend(again);
+        self.settle_put(again);
     }
 
     /// A cell that needs no dot (its expiry changed) goes to the holders as a put does.

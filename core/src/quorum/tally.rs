@@ -78,6 +78,23 @@ impl Tally {
             }
         }
     }
+    /// Takes over the votes of an earlier tally that mean the same here: of a member for itself, or for the same owner that
+    /// it stood in for. Returns who voted for whom.
+    pub fn carry(&mut self, earlier: &Tally) -> SmallVec<[(MemberId, MemberId); 4]> {
+        let mut carried = SmallVec::new();
+        for old in earlier.sets.iter().flat_map(|set| &set.seats).filter(|seat| seat.voted) {
+            for seat in self.sets.iter_mut().flat_map(|set| &mut set.seats) {
+                if seat.owner == old.owner && seat.holder == old.holder && !seat.voted {
+                    seat.voted = true;
+                    let vote = (old.holder.unwrap_or(old.owner), old.owner);
+                    if !carried.contains(&vote) {
+                        carried.push(vote);
+                    }
+                }
+            }
+        }
+        carried
+    }
     /// Notes that `member` cannot; returns the owners whose seats it held, for somebody else to take.
     pub fn refuse(&mut self, member: MemberId) -> SmallVec<[MemberId; 2]> {
         let mut open = SmallVec::new();
@@ -193,6 +210,22 @@ mod tests {
         tally.vote(MemberId(9), Sabotage::NONE);
         tally.vote(MemberId(3), Sabotage::NONE);
         assert_eq!((tally.verdict(), tally.hinted()), (Verdict::Met, 1));
+    }
+
+    #[test]
+    fn a_vote_is_carried_to_the_same_seat_only() {
+        let mut old = Tally { sets: SmallVec::from_iter([set(&[1, 2, 3], 3)]) };
+        old.refuse(MemberId(2));
+        old.stand_in(MemberId(2), MemberId(9));
+        for member in [1, 9] {
+            old.vote(MemberId(member), Sabotage::NONE);
+        }
+        // Member 9 stands in for another owner now: what it keeps is for member 2.
+        let mut new = Tally { sets: SmallVec::from_iter([set(&[1, 2, 3], 3)]) };
+        new.refuse(MemberId(3));
+        new.stand_in(MemberId(3), MemberId(9));
+        assert_eq!(new.carry(&old).as_slice(), [(MemberId(1), MemberId(1))]);
+        assert_eq!(new.voters().as_slice(), [MemberId(1)]);
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl Habits {
     }
     /// Clients that delete much.
     pub fn deleting(mut self) -> Habits {
-        (self.read_permille, self.delete_permille, self.expire_permille, self.ttl_permille) = (100, 400, 0, 0);
+        (self.read_permille, self.delete_permille, self.expire_permille, self.ttl_permille) =
+            (100, 400, 0, 0);
         self
     }
     /// Clients that never read again what they have read once: siblings pile up.

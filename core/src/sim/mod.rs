@@ -18,7 +18,9 @@ mod swarm;
 mod verdict;
 mod world;
 
-pub use checkers::{ControlChecker, FinalKey, HeldChecker, Needed, QuorumChecker, inventions, lost_acks, zombies};
+pub use checkers::{
+    ControlChecker, FinalKey, HeldChecker, Needed, QuorumChecker, inventions, lost_acks, zombies,
+};
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::default_script;
 pub use run::{RunReport, checker_of, run, run_options, run_seed, run_twice};

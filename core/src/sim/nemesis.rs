@@ -150,7 +150,9 @@ impl Nemesis<'_> {
         for index in self.options.nodes..self.options.node_count() {
             let at = FAULTS_AT + Micros(self.random.below(self.options.safety.0 * 2 / 3));
             self.script.push(at, Action::Start(NodeIndex(index)));
-            if self.options.sabotage.is(Bug::PromiseNotSynced) || self.options.sabotage.is(Bug::ProposerPrefersOwn) {
+            if self.options.sabotage.is(Bug::PromiseNotSynced)
+                || self.options.sabotage.is(Bug::ProposerPrefersOwn)
+            {
                 self.blink(at);
             }
         }

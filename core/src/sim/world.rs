@@ -356,9 +356,8 @@ impl World {
     }
     /// Whom a joiner asks: a member that runs, if there is one. Two that ask each other would wait for ever.
     fn seed_for(&self, node: NodeIndex) -> NodeIndex {
-        let is_member = |host: &&Host| {
-            host.index != node && host.node.as_ref().is_some_and(|node| node.view().is_some())
-        };
+        let is_member =
+            |host: &&Host| host.index != node && host.node.as_ref().is_some_and(|node| node.view().is_some());
         let other = NodeIndex(u8::from(node == NodeIndex(0)));
         let members: Vec<NodeIndex> = self.hosts.iter().filter(is_member).map(|host| host.index).collect();
         // Not always the same one: proposals of several members meet.

@@ -6,6 +6,7 @@ mod client;
 mod export;
 mod import;
 mod keys;
+mod sim;
 mod status;
 
 use crate::server::{ServerOptions, serve};
@@ -60,6 +61,8 @@ enum Command {
     Import(import::ImportOptions),
     /// Write all keys and values to a CSV or JSON-lines file
     Export(export::ExportOptions),
+    /// Run a whole cluster with faults in one thread, and check every promise
+    Sim(sim::SimOptions),
 }
 
 /// Which node to ask.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Del(options) => keys::del(&options),
         Command::Import(options) => import::run(&options),
         Command::Export(options) => export::run(&options),
+        Command::Sim(options) => sim::run_sim(&options),
     };
     ExitCode::from(status)
 }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             }
             ["seed", seed, rest @ ..] => one(seed, rest.first().copied()),
             ["op", seed, op] => operation(seed, op),
-        ["sabotage", rest @ ..] => sabotage(rest),
+            ["sabotage", rest @ ..] => sabotage(rest),
             ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
             _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
                 .to_string()),
@@ -75,7 +75,8 @@ fn operation(seed: &str, op: &str) -> Result<bool, String> {
     world.seal();
     let trace = world.take_trace();
     for record in kvorum_core::base::trace::records(&trace) {
-        if record.payload.first() == Some(&(op as u32)) && record.payload.get(1) == Some(&((op >> 32) as u32)) {
+        if record.payload.first() == Some(&(op as u32)) && record.payload.get(1) == Some(&((op >> 32) as u32))
+        {
             let micros = record.time.0;
             println!("{micros:>10} member {} {} {:?}", record.node, record.kind.name(), &record.payload[2..]);
         }

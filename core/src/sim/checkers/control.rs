@@ -1,10 +1,10 @@
 //! C8 and C9, from the trace alone: every Down has its distinct reporters, each by its own suspicion; each epoch has one
 //! topology, and no node goes back.
 
+use crate::base::trace::{Kind, Record};
 use crate::base::{MemberId, Micros};
 use crate::message::{Ballot, ControlMessage, PeerMessage, Word};
 use crate::sim::script::NodeIndex;
-use crate::base::trace::{Kind, Record};
 use crate::sim::verdict::{Checker, Violation};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{format, string::String, vec::Vec};

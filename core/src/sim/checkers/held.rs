@@ -118,9 +118,9 @@ impl HeldChecker {
 fn holds(audit: &Audit, sent: &Sent, resolve: Resolve) -> bool {
     let cell = audit.cells.get(&(sent.partition, sent.keyspace, sent.key.clone()));
     // Whoever owns the partition keeps among its cells what was sent to it as a hint.
-    let hint = sent.target.and_then(|target| {
-        audit.hints.get(&(target, sent.partition, sent.keyspace, sent.key.clone()))
-    });
+    let hint = sent
+        .target
+        .and_then(|target| audit.hints.get(&(target, sent.partition, sent.keyspace, sent.key.clone())));
     cell.into_iter().chain(hint).any(|held| *held == sent.cell || contains(held, &sent.cell, resolve))
 }
 

@@ -80,20 +80,28 @@ impl QuorumChecker {
             }
             (Kind::ReplicaAnswered, [_, _, member, answer, ..]) => {
                 if let Some(running) = self.running.get_mut(&name) {
-                    let is_yes = if running.is_write { [0, 5].contains(answer) } else { [1, 2].contains(answer) };
+                    let is_yes =
+                        if running.is_write { [0, 5].contains(answer) } else { [1, 2].contains(answer) };
                     if is_yes {
                         running.voters.insert(*member);
                     }
                     running.is_outrun |= running.is_write && *answer == 5;
                 }
             }
-            (Kind::Restamped, [_, _, low, high, ..]) => {
+            (kind @ (Kind::Restamped | Kind::PlannedAgain), [_, _, low, high, ..]) => {
                 let again = u64::from(*low) | u64::from(*high) << 32;
                 if again != name.1
-                    && let Some(running) = self.running.remove(&name)
+                    && let Some(Running { partition, is_write, is_final, is_outrun, .. }) =
+                        self.running.remove(&name)
                 {
-                    let Running { partition, is_write, .. } = running;
-                    let running = Running { partition, is_write, is_final: true, ..Running::default() };
+                    let is_restamped = kind == Kind::Restamped;
+                    let running = Running {
+                        partition,
+                        is_write,
+                        is_final: is_final || is_restamped,
+                        is_outrun: is_outrun && !is_restamped,
+                        ..Running::default()
+                    };
                     self.running.insert((record.node, again), running);
                 }
             }
