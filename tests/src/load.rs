@@ -26,12 +26,14 @@ pub struct Plan {
     pub keys: usize,
     /// Length of a value, at least; it begins with the number of the write.
     pub value_bytes: usize,
+    /// What all keys begin with, so that two loads do not meet.
+    pub prefix: String,
 }
 
 impl Plan {
     /// Eight connections to each of these nodes, 400 keys each, values of 100 bytes.
     pub fn through(nodes: &[SocketAddr]) -> Plan {
-        Plan { nodes: nodes.to_vec(), connections: 8, keys: 400, value_bytes: 100 }
+        Plan { nodes: nodes.to_vec(), connections: 8, keys: 400, value_bytes: 100, prefix: "load".into() }
     }
 }
 
@@ -74,7 +76,7 @@ impl Load {
             for connection in 0..plan.connections {
                 let mut lane = Lane {
                     node,
-                    prefix: format!("load:{node}:{connection}:"),
+                    prefix: format!("{}:{node}:{connection}:", plan.prefix),
                     keys: vec![Key::default(); plan.keys],
                     acked_at: Vec::new(),
                     slowest: Duration::ZERO,

@@ -169,7 +169,8 @@ impl Client {
             let rest = &self.input[self.at + looked_at..];
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line = self.take(looked_at + end + 1)?;
-                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+                // Only the end of the line: what Redis says may end in a blank.
+                return Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned());
             }
             looked_at += rest.len();
             self.fill()?;

@@ -25,6 +25,7 @@ for what in "$@"; do
       done
       ;;
     node) has node || { echo "Node 20 is needed: see https://nodejs.org" >&2; exit 1; } ;;
+    curl) has curl || apt curl ;;
     redis-cli) has redis-cli || apt redis-tools ;;
     redis-server)
       # The package starts a server of its own; benchmarks start theirs.

@@ -53,7 +53,7 @@ kinds! {
     /// A client's operation ended: operation id (2), outcome, value hash (2).
     OpEnded = 17,
     // --- coordinator ---
-    /// request (2), verb (0 read, 1 write, 2 write handed to an owner), partition, key string.
+    /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string.
     RequestStarted = 30,
     /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
     ReplicaAsked = 31,

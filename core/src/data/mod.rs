@@ -17,6 +17,7 @@ mod handoff;
 mod io;
 mod key;
 mod ledger;
+mod ops;
 mod page;
 mod peers;
 mod put;

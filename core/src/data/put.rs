@@ -163,11 +163,9 @@ impl Shard {
             return self.answer_refused(asker, partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-self.trace_key(
-                Kind::RequestStarted,
-                &[id as u32, (id >> 32) as u32, 1, u32::from(partition.0)],
-                &spec.key,
-            );
+        let verb = if spec.is_final { 3 } else { 1 };
+        let start = [id as u32, (id >> 32) as u32, verb, u32::from(partition.0)];
+        self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -207,24 +205,25 @@ self.trace_key(
     /// The held cell is at hand: the put gets its dot, unless something held forbids it.
     pub(super) fn give_dot(&mut self, id: OpId, engine_key: &Bytes, held: Option<Held>) {
         let Some(op) = self.put_op(id) else { return };
-        let (asker, spec) = (op.asker, op.spec.clone());
-        let is_hint = *engine_key != spec.cell_key;
-        let Some(resolve) = self.keyspace(spec.keyspace).map(|keyspace| keyspace.resolve) else { return };
+        let (asker, partition, keyspace) = (op.asker, op.partition, op.spec.keyspace);
+        let (mut stamp, expiry, value) = (op.spec.stamp, op.spec.expiry, op.spec.value.clone());
+        let context = op.spec.context.clone();
+        let is_hint = *engine_key != op.spec.cell_key;
+        let Some(resolve) = self.keyspace(keyspace).map(|keyspace| keyspace.resolve) else { return };
         let held_cell = held.as_ref().map(|held| &held.cell);
         if let Some(cell) = held_cell
-            && cell.holds(spec.stamp)
+            && cell.holds(stamp)
         {
             // A second copy of the same put: the first one's dot serves.
             let cell = held.as_ref().map(|held| held.bytes.clone());
             return self.spread(id, cell, true, None);
         }
-        let cover = spec.context.as_ref().map_or(Cover::Held, Cover::Context);
-        let mut stamp = spec.stamp;
+        let cover = context.as_ref().map_or(Cover::Held, Cover::Context);
         if let Some(above) = held_cell.and_then(|cell| cell.hinders(stamp, cover, resolve)) {
             if let Asker::Peer(to, op) = asker {
                 self.ops.remove(&id);
                 let answer = ForwardAnswer::Behind(above);
-                return self.send(to, spec.partition, DataMessage::ForwardAnswer { op, answer });
+                return self.send(to, partition, DataMessage::ForwardAnswer { op, answer });
             }
             self.store.clock.observe(above.hlc);
             stamp = self.stamp();
@@ -232,25 +231,28 @@ self.trace_key(
         }
         let winner = held_cell.and_then(|cell| cell.winner(self.wall_ms()));
         let existed = winner.is_some();
-        let expiry = match spec.expiry {
+        let expiry = match expiry {
             Expiry::Never => None,
             Expiry::At(at) => Some(ExpiryMark { stamp, at_ms: Some(at) }),
             Expiry::Keep => winner
                 .and_then(|sibling| sibling.expires_at_ms())
                 .map(|at| ExpiryMark { stamp, at_ms: Some(at) }),
         };
-        let body = spec.value.clone().map_or(Body::Tombstone, Body::Value);
-        let Some(dot) = self.next_dot(spec.partition, held_cell.is_some() && !is_hint) else { return };
+        let body = value.map_or(Body::Tombstone, Body::Value);
+        let Some(dot) = self.next_dot(partition, held_cell.is_some() && !is_hint) else { return };
         let sibling = Sibling { dot, stamp, body, expiry };
         let merged = match held_cell {
             Some(cell) => cell.put(sibling, cover, resolve),
-            None => {
-                let empty_handed = crate::version::Cell::first(sibling.clone());
-                match &spec.context {
-                    Some(context) => empty_handed.put(sibling, Cover::Context(context), resolve),
-                    None => crate::version::Merged { cell: empty_handed, discarded: 0, collisions: 0 },
+            None => match &context {
+                Some(context) => {
+                    let empty_handed = crate::version::Cell::first(sibling.clone());
+                    empty_handed.put(sibling, Cover::Context(context), resolve)
                 }
-            }
+                None => {
+                    let cell = crate::version::Cell::first(sibling);
+                    crate::version::Merged { cell, discarded: 0, collisions: 0 }
+                }
+            },
         };
         let before = held_cell.map_or(0, crate::version::Cell::identity_count);
         let after = merged.cell.identity_count();
@@ -269,7 +271,11 @@ self.trace_key(
             Err(lsm::Error::Overloaded) => return self.try_dot_later(id),
             Err(error) => return self.refuse_put(id, Refusal::Storage(error.to_string())),
         }
-        self.trace_merged(&spec.key, spec.partition, &new, true);
+        if self.trace.on()
+            && let Some(key) = self.put_op(id).map(|op| op.spec.key.clone())
+        {
+            self.trace_merged(&key, partition, &new, true);
+        }
         self.spread(id, Some(new.bytes), existed, Some(stamp));
     }
     /// The engine has to catch up first: the put waits for it, as long as its client does.
@@ -312,7 +318,7 @@ self.trace_key(
     }
     /// Notes for owners whose seat nobody could take: they are sent what they missed when they are back.
     fn keep_notes(&mut self, id: OpId) {
-        let Some(op) = self.put_op(id) else { return };
+        let Some(op) = self.put_op(id).filter(|op| !op.plan.vacant.is_empty()) else { return };
         let (vacant, cell_key) = (op.plan.vacant.clone(), op.spec.cell_key.clone());
         for target in vacant {
             let hint_key = super::key::hint_key(target, &cell_key);
@@ -323,11 +329,14 @@ self.trace_key(
     fn send_to_holders(&mut self, id: OpId) {
         let (me, epoch) = (self.me(), self.epoch());
         let Some(op) = self.put_op(id) else { return };
-        let Some(cell) = op.cell.clone() else { return };
         let mut targets = op.plan.holders();
         targets.retain(|(holder, _)| *holder != me && !op.plan.tally.has_voted(*holder));
         targets
             .extend(op.plan.observers.iter().filter(|member| **member != me).map(|member| (*member, None)));
+        if targets.is_empty() {
+            return;
+        }
+        let Some(cell) = op.cell.clone() else { return };
         let (partition, keyspace, key) = (op.partition, op.spec.keyspace, op.spec.key.clone());
         for (to, stands_in) in targets {
             let reason = stands_in.map_or(Reason::Client, |target| Reason::Hint { target });
@@ -542,7 +551,7 @@ self.trace_key(
             return self.answer_refused(asker, spec.partition, refusal);
         }
         let id = self.op_id();
-        let start = [id as u32, (id >> 32) as u32, 1, u32::from(spec.partition.0)];
+        let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
         self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let own = plan.holders().iter().find(|(holder, _)| *holder == view.me).copied();

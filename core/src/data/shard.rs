@@ -5,6 +5,7 @@ use super::get::GetOp;
 use super::handoff::{DeliveryOp, Handoff};
 use super::io::{Config, Counters, Input, Output, Snapshot, Work, WorkDone};
 use super::key;
+use super::ops::Ops;
 use super::page::{PageRange, ScanFor};
 use super::peers::Peers;
 use super::put::PutOp;
@@ -113,7 +114,7 @@ pub struct Shard {
     pub(super) handoff: Handoff,
     pub(super) transfer: Transfer,
     pub(super) taken: Taken,
-    pub(super) ops: BTreeMap<OpId, Running>,
+    pub(super) ops: Ops,
     next_op: OpId,
     /// By engine key.
     waiting: BTreeMap<Bytes, Waiting>,
@@ -163,7 +164,7 @@ impl Shard {
             handoff: Handoff::default(),
             transfer: Transfer::default(),
             taken: Taken::default(),
-            ops: BTreeMap::new(),
+            ops: Ops::default(),
             waiting: BTreeMap::new(),
             waiting_count: 0,
             reads: BTreeMap::new(),
@@ -377,8 +378,7 @@ impl Shard {
         if old.as_ref().is_none_or(|old| old.topology.epoch != view.topology.epoch) {
             self.on_ownership(old.as_deref(), &view);
         }
-        let ids: Vec<OpId> = self.ops.keys().copied().collect();
-        for id in ids {
+        for id in self.ops.ids() {
             let moved = |partition| {
                 old.as_deref().and_then(|old| old.partition(partition)).map(|state| state.since)
                     != view.partition(partition).map(|state| state.since)

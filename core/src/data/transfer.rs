@@ -48,6 +48,8 @@ struct Want {
     tried: Option<MemberId>,
     /// Enough owners are merged, and the log is being synced.
     is_settling: bool,
+    /// A cell of the page at hand could not be written.
+    has_failed: bool,
 }
 
 /// A page that is waited for.
@@ -100,6 +102,7 @@ impl Shard {
                 pulling: None,
                 tried: None,
                 is_settling: false,
+                has_failed: false,
             };
             self.transfer.wanted.insert(partition, want);
         }
@@ -226,11 +229,17 @@ impl Shard {
         self.counters.transferred_cells += cells.len() as u64;
         let words = [u32::from(partition.0), u32::from(from.0), cells.len() as u32];
         self.trace.emit(self.now.mono, Kind::TransferPage, &words);
+        if let Some(want) = self.transfer.wanted.get_mut(&partition) {
+            want.has_failed = false;
+        }
         for PagedCell { keyspace, key, cell } in cells {
             let (own_partition, cell_key) = self.cell_key(keyspace, &key);
             if own_partition == partition {
                 self.access(cell_key, Then::Merge { cell, ack: Ack::Transfer });
             }
+        }
+        if self.transfer.wanted.get(&partition).is_none_or(|want| want.has_failed) {
+            return; // Begun again in its turn.
         }
         if let Some(next) = next {
             return self.pull(partition, source, next);
@@ -261,6 +270,7 @@ impl Shard {
             want.done.clear();
             want.pulling = None;
             want.is_settling = false;
+            want.has_failed = true;
         }
     }
     pub(super) fn on_merged(&mut self, partition: PartitionId, since: Epoch) {

@@ -11,8 +11,8 @@ use super::{Error, entry::Kind};
 use crate::base::{DecodeError, Reader, Writer};
 use alloc::vec::Vec;
 
-/// Longest key: two bytes on disk hold the common prefix of a block's keys.
-pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
+/// Longest key: 64 KiB of a user's, and room for what stands before it.
+pub const KEY_BYTES_MAX: usize = (64 << 10) + 64;
 /// Most bytes of a batch. One batch is one record of the log, which recovery reads whole.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
 
@@ -70,7 +70,7 @@ impl Batch {
     }
     pub(super) fn validate(&self) -> Result<(), Error> {
         if self.key_bytes_max > KEY_BYTES_MAX {
-            return Err(Error::InvalidArgument("a key is longer than 65535 bytes"));
+            return Err(Error::InvalidArgument("a key is longer than 65600 bytes"));
         }
         if self.bytes.len() > BATCH_BYTES_MAX {
             return Err(Error::InvalidArgument("a batch is larger than 256 MiB"));
@@ -105,7 +105,7 @@ impl<'a> Ops<'a> {
         let key_len = reader.varint_u32()? as usize;
         let value_len = reader.varint_u32()? as usize;
         if key_len > KEY_BYTES_MAX {
-            return Err(reader.error("a key of at most 65535 bytes"));
+            return Err(reader.error("a key of at most 65600 bytes"));
         }
         let key = reader.offset();
         reader.raw(key_len)?;
@@ -113,7 +113,7 @@ impl<'a> Ops<'a> {
         let end = reader.offset();
         if kind == OP_DELETE_RANGE {
             if value.len() > KEY_BYTES_MAX {
-                return Err(reader.error("a key of at most 65535 bytes"));
+                return Err(reader.error("a key of at most 65600 bytes"));
             }
             return Ok(Some(Op::DeleteRange { from: key, from_len: key_len, end }));
         }

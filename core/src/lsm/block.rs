@@ -62,7 +62,9 @@ impl BlockBuilder {
         out.clear();
         let first_end = self.entries.first().map_or(0, |entry| entry.0 as usize);
         let (first, last) = (&self.keys[..first_end], self.last_key());
-        let prefix_len = first.iter().zip(last).take_while(|(one, two)| one == two).count();
+        // Its length is two bytes in the format; two keys may share more.
+        let shared = first.iter().zip(last).take(usize::from(u16::MAX));
+        let prefix_len = shared.take_while(|(one, two)| one == two).count();
         let mut entry_bytes = 0;
         let mut key_start = 0;
         for (key_end, _, kind, _) in &self.entries {
@@ -326,6 +328,19 @@ mod tests {
                 assert_eq!(block.lower_bound(probe), model.range(..probe.to_vec()).count());
             }
         }
+    }
+
+    #[test]
+    fn keys_that_share_more_than_a_prefix_can_hold_are_found() {
+        let key = |last: u8| [&[b'k'; 65_590][..], &[last]].concat();
+        let model = (0..3).map(|last| (key(last), (Kind::Live, alloc::vec![last]))).collect();
+        let block = Block::new(build(&model, true).into()).unwrap();
+        block.check().unwrap();
+        for last in 0..3 {
+            let entry = block.find(&key(last), key_hash(&key(last))).unwrap();
+            assert_eq!(block.value(entry.value), &[last]);
+        }
+        assert!(block.find(&key(3), key_hash(&key(3))).is_none());
     }
 
     #[test]

@@ -236,8 +236,9 @@ impl Db {
     }
     /// Looks a key up.
     pub fn get(&self, key: &[u8]) -> Lookup {
+        let hash = super::entry::key_hash(key);
         for memtable in self.memtables() {
-            if let Some(slot) = memtable.get(key) {
+            if let Some(slot) = memtable.get(key, hash) {
                 return match slot.kind {
                     super::entry::Kind::Deleted => Lookup::Absent,
                     _ => Lookup::Found(slot.value()),

@@ -21,6 +21,9 @@ use alloc::{
 /// A record is closed when it has this many bytes, unless a single batch has more.
 const RECORD_BYTES: usize = 1 << 20;
 
+/// A buffer above this is given back.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 pub(super) fn log_file(number: u64) -> FileId {
     FileId { kind: FileKind::Log, number }
 }
@@ -154,6 +157,8 @@ pub(super) struct Log {
     queue: Vec<Part>,
     open: Option<OpenRecord>,
     queued_bytes: u64,
+    /// The buffer of an earlier write, empty: growing a new one for each write costs copies and page faults.
+    spare: Vec<u8>,
     flight: Option<Vec<u64>>,
     /// A write that failed for lack of space, to go out again before the queue.
     retry: Vec<Part>,
@@ -189,6 +194,7 @@ impl Log {
             queue: Vec::new(),
             open: None,
             queued_bytes: 0,
+            spare: Vec::new(),
             flight: None,
             retry: Vec::new(),
             is_retry_synced: false,
@@ -274,7 +280,7 @@ impl Log {
         };
         let follows = self.queue.last().is_some_and(|part| part.segment == segment.number);
         if !follows {
-            let bytes = Arc::new(Vec::new());
+            let bytes = Arc::new(core::mem::take(&mut self.spare));
             self.queue.push(Part { segment: segment.number, offset: segment.bytes, bytes, is_new });
         }
         let Some(part) = self.queue.last_mut() else { unreachable!("one was just made if there was none") };
@@ -345,6 +351,12 @@ impl Log {
                             self.unsynced.insert(part.segment);
                         }
                         self.is_dir_unsynced |= part.is_new;
+                    }
+                }
+                for mut bytes in write.parts.into_iter().filter_map(|part| Arc::into_inner(part.bytes)) {
+                    if self.spare.capacity() < bytes.capacity() && bytes.capacity() <= SPARE_BYTES_MAX {
+                        bytes.clear();
+                        self.spare = bytes;
                     }
                 }
                 Ok(())

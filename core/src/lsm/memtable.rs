@@ -1,29 +1,33 @@
 //! The latest writes, in memory, in order of key.
 //!
-//! Batches are copied whole into an append-only arena; a B+-tree holds slices of it. Nodes keep eight bytes of each key
-//! inline, those behind what all their keys begin with, so that a search follows few pointers. Leaves are linked both
-//! ways, so that scans need no stack. A key is there once: overwriting replaces its slot in place.
+//! Batches are copied whole into an append-only arena; slots hold slices of it and stay where they are. A hash index finds
+//! the slot of a key, for point reads and overwriting; a B+-tree of slot numbers has them in order. Its nodes keep eight
+//! bytes of each key inline, those behind what all their keys begin with, so that a search follows few pointers. Leaves
+//! are linked both ways, so that scans need no stack. A key is there once: overwriting replaces its slot in place.
 //!
 //! One writer. A frozen memtable is shared behind an `Arc` and never changes.
 
 use super::{
     batch::{Op, Ops},
-    entry::{Kind, key_prefix},
+    entry::{Kind, key_hash, key_prefix},
     ranges::Ranges,
 };
 use crate::base::DecodeError;
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::{cmp::Ordering, ops::Range};
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 
-/// Slots of a leaf. Inserting moves half of them on average: 48 × 40 bytes is a few cache lines.
+/// Slots of a leaf. Inserting moves half of them on average: 48 × 12 bytes is a few cache lines.
 const LEAF_SLOT_COUNT: usize = 48;
+/// Slots that are allocated at once: a vector of all would be copied whenever it grows.
+const SLOT_CHUNK_COUNT: usize = 1 << 10;
 /// Children of an inner node.
 const INNER_CHILD_COUNT: usize = 64;
 /// Bytes of an arena chunk, unless the memtable is smaller or a batch larger.
 const CHUNK_BYTES: usize = 256 << 10;
-/// What a record costs beside its bytes: its slot and prefix at the usual fill of leaves.
+/// What a record costs beside its bytes: its slot, its place in the index, number and prefix at the usual fill of leaves.
 pub(super) const SLOT_OVERHEAD_BYTES: u64 = 64;
 /// Nodes are half full at least but at the right edge, so 2^32 leaves are never this deep.
 const HEIGHT_MAX: usize = 16;
@@ -55,6 +59,73 @@ impl Slot {
 
 /// Where a cursor stands: a leaf and a slot in it. `None` is past the end.
 pub(super) type Position = Option<(u32, u32)>;
+
+/// All slots that were ever filled, by number.
+#[derive(Debug, Clone, Default)]
+struct Slots {
+    chunks: Vec<Vec<Slot>>,
+    count: u32,
+}
+
+impl Slots {
+    #[inline]
+    fn at(&self, number: u32) -> &Slot {
+        let number = number as usize;
+        &self.chunks[number / SLOT_CHUNK_COUNT][number % SLOT_CHUNK_COUNT]
+    }
+    fn at_mut(&mut self, number: u32) -> &mut Slot {
+        let number = number as usize;
+        &mut self.chunks[number / SLOT_CHUNK_COUNT][number % SLOT_CHUNK_COUNT]
+    }
+    #[inline]
+    fn key(&self, number: u32) -> &[u8] {
+        self.at(number).key()
+    }
+    fn push(&mut self, slot: Slot) -> u32 {
+        let number = self.count;
+        self.count += 1;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < SLOT_CHUNK_COUNT => chunk.push(slot),
+            // The first chunk grows as it is needed: most memtables of tests and small shards stay in it.
+            None => self.chunks.push(alloc::vec![slot]),
+            Some(_) => {
+                let mut chunk = Vec::with_capacity(SLOT_CHUNK_COUNT);
+                chunk.push(slot);
+                self.chunks.push(chunk);
+            }
+        }
+        number
+    }
+}
+
+/// Slot numbers by hash of key. Half of the hash is kept beside them, so that growing reads no keys and few wrong slots
+/// are looked at. Looked up only: its order reaches nothing.
+#[derive(Debug, Clone, Default)]
+struct Index(HashTable<(u32, u32)>);
+
+impl Index {
+    /// All 64 bits from the half that is kept.
+    #[inline]
+    fn spread(half: u32) -> u64 {
+        u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let half = hash as u32;
+        let found = self.0.find(Index::spread(half), |(other, number)| *other == half && is_it(*number));
+        found.map(|(_, number)| *number)
+    }
+    fn insert(&mut self, hash: u64, number: u32) {
+        let half = hash as u32;
+        self.0.insert_unique(Index::spread(half), (half, number), |(half, _)| Index::spread(*half));
+    }
+    fn remove(&mut self, hash: u64, number: u32) {
+        let half = hash as u32;
+        if let Ok(found) = self.0.find_entry(Index::spread(half), |(_, other)| *other == number) {
+            found.remove();
+        }
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memtable {
@@ -95,13 +166,16 @@ impl Memtable {
         }
         Ok(())
     }
+    /// The record of `key`, whose [`key_hash`] is `hash`.
     #[inline]
-    pub(super) fn get(&self, key: &[u8]) -> Option<&Slot> {
-        self.tree.get(key)
+    pub(super) fn get(&self, key: &[u8], hash: u64) -> Option<&Slot> {
+        let number = self.tree.find(key, hash)?;
+        Some(self.tree.slots.at(number))
     }
     pub(super) fn slot(&self, position: Position) -> Option<&Slot> {
         let (leaf, index) = position?;
-        self.tree.leaves.get(leaf as usize)?.slots.get(index as usize)
+        let number = self.tree.leaves.get(leaf as usize)?.numbers.get(index as usize)?;
+        Some(self.tree.slots.at(*number))
     }
     /// The first record at or after `key`.
     pub(super) fn seek(&self, key: &[u8]) -> Position {
@@ -131,9 +205,15 @@ impl Memtable {
             if last.as_ref().is_some_and(|last| last[..] >= *slot.key()) {
                 return Err("memtable keys are out of order");
             }
+            if self.get(slot.key(), key_hash(slot.key())).is_none_or(|found| !core::ptr::eq(found, slot)) {
+                return Err("memtable index does not lead to a record");
+            }
             last = Some(slot.key_bytes());
             count += 1;
             position = self.next(position);
+        }
+        if count != self.tree.index.0.len() as u64 {
+            return Err("memtable index has a record that is not in order");
         }
         if count == self.tree.count { Ok(()) } else { Err("memtable count is not that of its records") }
     }
@@ -157,6 +237,8 @@ struct Tree {
     height: u32,
     inners: Vec<Inner>,
     leaves: Vec<Leaf>,
+    slots: Slots,
+    index: Index,
     count: u64,
 }
 
@@ -220,7 +302,8 @@ fn common_len(one: &[u8], two: &[u8]) -> usize {
 #[derive(Debug, Clone, Default)]
 struct Leaf {
     heads: Heads,
-    slots: Vec<Slot>,
+    /// Of slots, in order of their keys.
+    numbers: Vec<u32>,
     next: u32,
     previous: u32,
 }
@@ -236,29 +319,33 @@ struct Inner {
 impl Default for Tree {
     fn default() -> Tree {
         let leaf = Leaf { next: NONE, previous: NONE, ..Leaf::default() };
-        Tree { root: 0, height: 0, inners: Vec::new(), leaves: alloc::vec![leaf], count: 0 }
+        Tree {
+            root: 0,
+            height: 0,
+            inners: Vec::new(),
+            leaves: alloc::vec![leaf],
+            slots: Slots::default(),
+            index: Index::default(),
+            count: 0,
+        }
     }
 }
 
 impl Leaf {
-    /// The first slot whose key is not below `key`, and whether it is `key`'s.
+    /// The first slot whose key is not below `key`.
     #[inline]
-    fn find(&self, key: &[u8]) -> (usize, bool) {
+    fn find(&self, key: &[u8], slots: &Slots) -> usize {
         let ties = self.heads.locate(key);
-        if ties.is_empty() {
-            return (ties.start, false);
-        }
-        let index = ties.start + self.slots[ties.clone()].partition_point(|slot| slot.key() < key);
-        (index, ties.contains(&index) && self.slots[index].key() == key)
+        ties.start + self.numbers[ties].partition_point(|number| slots.key(*number) < key)
     }
-    fn insert(&mut self, index: usize, slot: Slot) {
-        let slots = &self.slots;
-        self.heads.insert(index, slot.key(), |at| slots[at].key());
-        self.slots.insert(index, slot);
+    fn insert(&mut self, index: usize, number: u32, slots: &Slots) {
+        let numbers = &self.numbers;
+        self.heads.insert(index, slots.key(number), |at| slots.key(numbers[at]));
+        self.numbers.insert(index, number);
     }
-    fn tighten(&mut self) {
-        let slots = &self.slots;
-        self.heads.tighten(|at| slots[at].key());
+    fn tighten(&mut self, slots: &Slots) {
+        let numbers = &self.numbers;
+        self.heads.tighten(|at| slots.key(numbers[at]));
     }
 }
 
@@ -291,15 +378,14 @@ impl Tree {
         }
         node
     }
+    /// The number of the slot of `key`.
     #[inline]
-    fn get(&self, key: &[u8]) -> Option<&Slot> {
-        let leaf = &self.leaves[self.leaf_of(key) as usize];
-        let (index, is_there) = leaf.find(key);
-        is_there.then(|| &leaf.slots[index])
+    fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        self.index.find(hash, |number| self.slots.key(number) == key)
     }
     fn lower_bound(&self, key: &[u8]) -> (u32, u32) {
         let leaf = self.leaf_of(key);
-        (leaf, self.leaves[leaf as usize].find(key).0 as u32)
+        (leaf, self.leaves[leaf as usize].find(key, &self.slots) as u32)
     }
     fn first_leaf(&self) -> u32 {
         let mut node = self.root;
@@ -312,7 +398,7 @@ impl Tree {
     fn forward(&self, mut leaf: u32, mut index: u32) -> Position {
         while leaf != NONE {
             let here = &self.leaves[leaf as usize];
-            if (index as usize) < here.slots.len() {
+            if (index as usize) < here.numbers.len() {
                 return Some((leaf, index));
             }
             (leaf, index) = (here.next, 0);
@@ -326,12 +412,17 @@ impl Tree {
             if leaf == NONE {
                 return None;
             }
-            index = self.leaves[leaf as usize].slots.len() as u32;
+            index = self.leaves[leaf as usize].numbers.len() as u32;
         }
         Some((leaf, index - 1))
     }
 
     fn insert(&mut self, slot: Slot) {
+        let hash = key_hash(slot.key());
+        if let Some(number) = self.find(slot.key(), hash) {
+            *self.slots.at_mut(number) = slot;
+            return;
+        }
         let mut path = [(0u32, 0u32); HEIGHT_MAX];
         let mut node = self.root;
         for step in &mut path[..self.height as usize] {
@@ -340,39 +431,37 @@ impl Tree {
             *step = (node, child as u32);
             node = inner.children[child];
         }
-        let leaf = &mut self.leaves[node as usize];
-        let (index, is_there) = leaf.find(slot.key());
-        if is_there {
-            leaf.slots[index] = slot;
-            return;
-        }
+        let index = self.leaves[node as usize].find(slot.key(), &self.slots);
+        let number = self.slots.push(slot);
+        self.index.insert(hash, number);
         self.count += 1;
-        if leaf.slots.len() < LEAF_SLOT_COUNT {
-            leaf.insert(index, slot);
+        let slots = &self.slots;
+        let new = self.leaves.len() as u32;
+        let leaf = &mut self.leaves[node as usize];
+        if leaf.numbers.len() < LEAF_SLOT_COUNT {
+            leaf.insert(index, number, slots);
             return;
         }
         // Keys that come in order fill their leaves: only a leaf in the middle is halved.
-        let is_last = leaf.next == NONE && index == leaf.slots.len();
-        let at = if is_last { index } else { leaf.slots.len() / 2 };
-        let new = self.leaves.len() as u32;
-        let leaf = &mut self.leaves[node as usize];
+        let is_last = leaf.next == NONE && index == leaf.numbers.len();
+        let at = if is_last { index } else { leaf.numbers.len() / 2 };
         let mut right = Leaf {
             heads: leaf.heads.split_off(at),
-            slots: leaf.slots.split_off(at),
+            numbers: leaf.numbers.split_off(at),
             next: leaf.next,
             previous: node,
         };
         let next = core::mem::replace(&mut leaf.next, new);
         if is_last {
-            right.insert(0, slot);
+            right.insert(0, number, slots);
         } else if index <= at {
-            leaf.insert(index, slot);
+            leaf.insert(index, number, slots);
         } else {
-            right.insert(index - at, slot);
+            right.insert(index - at, number, slots);
         }
-        leaf.tighten();
-        right.tighten();
-        let separator = right.slots[0].key_bytes();
+        leaf.tighten(slots);
+        right.tighten(slots);
+        let separator = slots.at(right.numbers[0]).key_bytes();
         self.leaves.push(right);
         if next != NONE {
             self.leaves[next as usize].previous = new;
@@ -415,11 +504,14 @@ impl Tree {
         let mut start = start as usize;
         while leaf != NONE {
             let here = &mut self.leaves[leaf as usize];
-            let end = here.slots.partition_point(|slot| slot.key() < to).max(start);
+            let slots = &self.slots;
+            let end = here.numbers.partition_point(|number| slots.key(*number) < to).max(start);
             self.count -= (end - start) as u64;
-            here.slots.drain(start..end);
+            for number in here.numbers.drain(start..end) {
+                self.index.remove(key_hash(slots.key(number)), number);
+            }
             here.heads.heads.drain(start..end);
-            if start < here.slots.len() {
+            if start < here.numbers.len() {
                 return;
             }
             (leaf, start) = (here.next, 0);
@@ -478,12 +570,13 @@ mod tests {
                     (&key[..], *kind, &value[..]),
                     "seed {seed}"
                 );
-                assert_eq!(memtable.get(key).unwrap().value(), *value);
+                assert_eq!(memtable.get(key, key_hash(key)).unwrap().value(), *value);
                 position = memtable.next(position);
             }
             assert_eq!(position, None);
             for _ in 0..50 {
                 let probe = key(random.below(key_count + 1));
+                assert_eq!(memtable.get(&probe, key_hash(&probe)).is_some(), model.contains_key(&probe));
                 let at = memtable.slot(memtable.seek(&probe)).map(|slot| slot.key().to_vec());
                 assert_eq!(at.as_ref(), model.range(probe.clone()..).next().map(|(key, _)| key));
                 let mut back = memtable.seek_before(&probe);

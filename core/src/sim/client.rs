@@ -41,6 +41,11 @@ impl Habits {
             hot_permille: [0, 500][random.below(2) as usize],
         }
     }
+    /// Clients that delete much.
+    pub fn deleting(mut self) -> Habits {
+        (self.read_permille, self.delete_permille, self.expire_permille, self.ttl_permille) = (100, 400, 0, 0);
+        self
+    }
     /// Clients that never read again what they have read once: siblings pile up.
     pub fn stubborn(mut self) -> Habits {
         (self.blind_permille, self.stale_permille, self.read_permille) = (0, 1000, 100);
@@ -85,11 +90,11 @@ impl Client {
     pub fn random(&mut self) -> &mut Random {
         &mut self.random
     }
-    /// Draws the next operation.
-    pub fn plan(&mut self, now: Micros, options: &Options, habits: Habits) -> Plan {
+    /// Draws the next operation, on one key of `stride`.
+    pub fn plan(&mut self, now: Micros, options: &Options, habits: Habits, stride: u16) -> Plan {
         let keys = u64::from(options.keys);
         let keys = if self.random.chance(habits.hot_permille, 1000) { keys.min(3) } else { keys };
-        let key = self.random.below(keys) as u16;
+        let key = self.random.below(keys) as u16 / stride * stride;
         let mut draw = self.random.below(1000);
         let mut is_next = |permille: u64| {
             let is_it = draw < permille;

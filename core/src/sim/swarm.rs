@@ -270,7 +270,11 @@ impl Options {
                 (self.resolve, self.keys) = (Resolve::Lww, 6);
                 strict_quorum(self);
             }
-            Bug::TombstoneDroppedEarly => self.memtable_bytes = 4 << 10,
+            Bug::TombstoneDroppedEarly => {
+                (self.memtable_bytes, self.keys, self.resolve) = (4 << 10, 40, Resolve::Lww);
+                faults.kills = Level::High;
+                strict_quorum(self);
+            }
             Bug::TreeKeepsOldHash | Bug::DeadlineNeverArmed | Bug::ProcessDependentOrder => {}
         }
     }

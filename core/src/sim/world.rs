@@ -8,7 +8,7 @@ use super::script::{Action, DiskMood, NodeIndex, Script};
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
-use crate::base::{Bug, Micros, PartitionId, checksum};
+use crate::base::{Bug, Epoch, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
 use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
@@ -95,6 +95,8 @@ pub struct World {
     control_checker: ControlChecker,
     held_checker: HeldChecker,
     quorum_checker: QuorumChecker,
+    /// By host: the epoch under which it was last looked at.
+    seen_epochs: Vec<Epoch>,
     pub(super) violations: Vec<Violation>,
     pub(super) power_cut_at: Option<Micros>,
     /// When faults ended, if they have.
@@ -115,6 +117,7 @@ impl World {
     pub fn new(options: Options, script: Script) -> World {
         let hosts =
             (0..options.node_count()).map(|index| Host::new(NodeIndex(index), options.shards, options.seed));
+        let hosts_count = usize::from(options.node_count());
         let clients = (0..options.clients).map(|index| Client::new(options.seed, index));
         let habits = Habits::drawn(&options);
         let is_stubborn = options.sabotage.is(Bug::SiblingBoundIgnored);
@@ -122,7 +125,11 @@ impl World {
             network: Network::new(options.seed),
             hosts: hosts.collect(),
             clients: clients.collect(),
-            habits: if is_stubborn { habits.stubborn() } else { habits },
+            habits: match () {
+                () if is_stubborn => habits.stubborn(),
+                () if options.sabotage.is(Bug::TombstoneDroppedEarly) => habits.deleting(),
+                () => habits,
+            },
             options,
             script,
             next_line: 0,
@@ -136,6 +143,7 @@ impl World {
             control_checker: ControlChecker::default(),
             held_checker: HeldChecker::default(),
             quorum_checker: QuorumChecker::default(),
+            seen_epochs: alloc::vec![Epoch(0); hosts_count],
             violations: Vec::new(),
             power_cut_at: None,
             healed_at: None,
@@ -422,9 +430,7 @@ impl World {
     /// The trace names nodes by their numbers in the cluster, which any member can tell.
     fn forget_epochs(&mut self, node: NodeIndex) {
         let number = (0..self.hosts.len()).find_map(|at| self.member(NodeIndex(at as u8), node));
-        if let Some(number) = number {
-            self.control_checker.forget(u32::from(number.0));
-        }
+        self.control_checker.forget(node, number);
     }
     fn wipe(&mut self, node: NodeIndex) {
         if let Some(host) = self.host(node) {
@@ -535,7 +541,7 @@ impl World {
         self.drive(at);
     }
     /// The number under which host `at` knows host `about`.
-    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<crate::base::MemberId> {
+    fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<MemberId> {
         let view = self.hosts.get(usize::from(at.0))?.node.as_ref()?.view()?;
         view.topology.member_named(&about.to_string()).map(|member| member.id)
     }
@@ -604,6 +610,7 @@ impl World {
         self.next_message += 1;
         let id = self.next_message;
         self.held_checker.on_sent(from, to, &message);
+        self.violations.extend(self.control_checker.on_sent(from, &message, self.now));
         self.emit(from, Kind::Sent, &received(id, from, to, &message));
         match self.network.send(self.now, from, to) {
             Fate::Cut => self.emit(from, Kind::Lost, &lost(id, from, to, 1)),
@@ -658,7 +665,9 @@ impl World {
             self.hosts.iter().filter(|host| host.node.is_some()).map(|host| host.index).collect();
         let client = &mut self.clients[usize::from(index)];
         let Some(node) = client.random().pick(&alive).copied() else { return self.rest(index) };
-        let plan = client.plan(self.now, &self.options, self.habits);
+        // After healing half of the keys are left as faults have made them.
+        let stride = if self.healed_at.is_some() { 2 } else { 1 };
+        let plan = client.plan(self.now, &self.options, self.habits, stride);
         let (key, asked) = (plan.key, plan.asked.clone());
         let number = self.history.begin(key, node, self.now, |_| asked);
         self.clients[usize::from(index)].busy = Some(number);
@@ -773,9 +782,16 @@ impl World {
         node.take_trace(&mut self.words);
         let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
         let (r, w) = (self.options.r, self.options.w);
+        let epoch = node.view().map_or(Epoch(0), |view| view.topology.epoch);
+        let seen = core::mem::replace(&mut self.seen_epochs[usize::from(at.0)], epoch);
         let needed = |partition| {
+            // What ended in the very turn that brought a new topology was judged under the old one.
+            if seen != epoch {
+                return None;
+            }
             let state = node.view()?.partition(partition)?;
-            Some(Needed { r, w, owners: state.owners.len() as u8 })
+            let numbers = |ids: &[MemberId]| ids.iter().map(|id| u32::from(id.0)).collect();
+            Some(Needed { r, w, owners: numbers(&state.owners), next: numbers(&state.next) })
         };
         for record in records(&self.words[start..]) {
             self.control_checker.feed(&record, members);
@@ -814,8 +830,8 @@ impl World {
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
         }
     }
-    /// Ends the gathering of events.
-    pub(super) fn seal(&mut self) {
+    /// Ends the gathering of events, so that all of them can be taken.
+    pub fn seal(&mut self) {
         self.fold();
     }
     /// The true Unix time, in milliseconds.

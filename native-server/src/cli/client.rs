@@ -54,6 +54,12 @@ impl Client {
         Client { agent: config.build().into(), base }
     }
     fn said<E: std::fmt::Display>(&self, error: E) -> String {
+        let error = error.to_string();
+        if error.contains("uri too long") {
+            return "the key is too long for the address of a request: at most 65536 bytes, and about 21000 if they are \
+                    no plain text; a Redis client takes any key of up to 65536 bytes"
+                .into();
+        }
         format!("{} does not answer: {error}; is a node running there? --admin names another one", self.base)
     }
     fn read(

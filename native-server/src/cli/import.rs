@@ -24,6 +24,9 @@ const TRIES: u32 = 8;
 /// Pause before the first new try; doubled each time.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
+/// Told to stop, it names so many rows that failed; a whole batch may have, for one reason.
+const NAMED_BEFORE_STOP: u64 = 3;
+
 /// Flags of `kvorum import`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -224,7 +227,9 @@ fn feed(
 fn note_failure(options: &ImportOptions, tally: &mut Tally, bar: &ProgressBar, line: u64, why: &str) {
     tally.failed += 1;
     tally.first_failed = Some(tally.first_failed.map_or(line, |first| first.min(line)));
-    bar.suspend(|| complain(format!("{} line {line}: {why}", options.file.display())));
+    if options.on_error == OnError::Skip || tally.failed <= NAMED_BEFORE_STOP {
+        bar.suspend(|| complain(format!("{} line {line}: {why}", options.file.display())));
+    }
 }
 
 /// The key of a row, numbered where it repeats.
@@ -309,7 +314,7 @@ fn report(options: &ImportOptions, tally: &Tally, elapsed: Duration) -> u8 {
     if tally.failed > 0 && options.on_error == OnError::Stop {
         let from = tally.first_failed.unwrap_or(1).saturating_sub(1);
         complain(format!(
-            "to go on: mend that line, then the same command with --skip-lines {from} (or --on-error skip to leave \
+            "to go on: mend what is named above, then the same command with --skip-lines {from} (or --on-error skip to leave \
              such lines out)"
         ));
     }

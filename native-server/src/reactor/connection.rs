@@ -29,6 +29,10 @@ impl Default for Limits {
     }
 }
 
+/// Commands in flight of a client whose answers may yet be of any size; more as they turn out small.
+const WINDOW_START: usize = 16;
+/// What the answers to a full window come to, if each is as large as the largest of late.
+const WINDOW_BYTES: usize = 16 << 20;
 /// An output buffer above this is given back once it is empty, so that idle clients cost little.
 const KEPT_BYTES: usize = 16 << 10;
 
@@ -75,6 +79,12 @@ pub struct Connection {
     ring: VecDeque<Pending>,
     /// Sequence of the first in the ring.
     base: u32,
+    /// Bytes of answers in the ring, which wait for earlier ones.
+    ready_bytes: usize,
+    /// Size of the largest answer of late.
+    answer_bytes: usize,
+    /// Most commands in flight, beside the limit for all clients.
+    window: usize,
     /// Hashes of keys with a write in flight.
     writes: Vec<u32>,
     /// How many writes are in flight.
@@ -91,6 +101,8 @@ pub struct Connection {
     pub is_closing: bool,
     /// The socket is broken: forget it.
     pub is_broken: bool,
+    /// Broken by this side: more was asked than the client takes.
+    pub is_cut_off: bool,
     /// Listed for writing at the end of the turn.
     pub is_dirty: bool,
     /// Listed for going on parsing.
@@ -119,6 +131,9 @@ impl Connection {
             out_at: 0,
             ring: VecDeque::new(),
             base,
+            ready_bytes: 0,
+            answer_bytes: 0,
+            window: WINDOW_START,
             writes: Vec::new(),
             writes_left: 0,
             held: None,
@@ -127,6 +142,7 @@ impl Connection {
             is_readable: true,
             is_closing: false,
             is_broken: false,
+            is_cut_off: false,
             is_dirty: false,
             is_waiting: false,
         }
@@ -149,7 +165,7 @@ impl Connection {
             && !self.is_broken
             && self.held.is_none()
             && !self.has_task
-            && self.ring.len() < limits.in_flight_max
+            && self.ring.len() < limits.in_flight_max.min(self.window)
             && self.backlog() < limits.backlog_bytes_pause
     }
     /// Whether a write of this key is in flight.
@@ -198,6 +214,7 @@ impl Connection {
                 self.out.truncate(if is_silent { start } else { usize::MAX });
             } else {
                 later.truncate(if is_silent { 0 } else { usize::MAX });
+                self.ready_bytes += later.len();
                 self.ring.push_back(Pending::Ready(later));
             }
         }
@@ -213,7 +230,12 @@ impl Connection {
     }
     /// Takes the answer of the command of that sequence; `say` words it. False for a command that is long gone.
     #[inline]
-    pub fn answer(&mut self, sequence: u32, say: impl FnOnce(Option<&Answer>, &mut Replies<'_>)) -> bool {
+    pub fn answer(
+        &mut self,
+        sequence: u32,
+        limits: &Limits,
+        say: impl FnOnce(Option<&Answer>, &mut Replies<'_>),
+    ) -> bool {
         let index = sequence.wrapping_sub(self.base) as usize;
         let Some(pending) = self.ring.get_mut(index) else { return false };
         let (answer, protocol, is_silent) = match pending {
@@ -225,28 +247,58 @@ impl Connection {
             Some(answer) => answer.is_of_write(),
             None => true,
         };
+        // Nobody reads what a broken one is told.
+        let is_silent = is_silent || self.is_broken;
         if index == 0 {
+            let start = self.out.len();
             if !is_silent {
                 say(answer, &mut Replies::new(&mut self.out, protocol));
             }
+            let bytes = self.out.len() - start;
             self.ring.pop_front();
             self.base = self.base.wrapping_add(1);
             while let Some(Pending::Ready(bytes)) = self.ring.front() {
+                self.ready_bytes = self.ready_bytes.saturating_sub(bytes.len());
                 self.out.extend_from_slice(bytes);
                 self.ring.pop_front();
                 self.base = self.base.wrapping_add(1);
             }
+            self.note_answer(bytes, limits);
         } else {
             let mut bytes = Vec::new();
             if !is_silent {
                 say(answer, &mut Replies::new(&mut bytes, protocol));
             }
+            let count = bytes.len();
+            self.ready_bytes += count;
             *pending = Pending::Ready(bytes);
+            self.note_answer(count, limits);
         }
         if is_write {
             self.end_write();
         }
         true
+    }
+    /// Fits the window to the size of answers, and cuts off a client for which too much is kept.
+    #[inline]
+    fn note_answer(&mut self, bytes: usize, limits: &Limits) {
+        self.answer_bytes = bytes.max(self.answer_bytes - self.answer_bytes / 64);
+        let fitting = WINDOW_BYTES / self.answer_bytes.max(1);
+        self.window = self.window.saturating_add(1).min(fitting.max(1));
+        if self.backlog() + self.ready_bytes > limits.backlog_bytes_max {
+            self.cut_off(limits);
+        }
+    }
+    #[cold]
+    fn cut_off(&mut self, limits: &Limits) {
+        // It may be reading well.
+        self.flush();
+        if !self.is_broken && self.backlog() + self.ready_bytes > limits.backlog_bytes_max {
+            self.is_broken = true;
+            self.is_cut_off = true;
+            self.out = Vec::new();
+            self.out_at = 0;
+        }
     }
     /// Whether the next command is to be answered, as `CLIENT REPLY` said; takes note of a `SKIP`.
     #[inline]

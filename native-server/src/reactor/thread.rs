@@ -310,7 +310,7 @@ impl DataThread {
             let Some(Some(connection)) = self.connections.get_mut(place) else { continue };
             connection.is_dirty = false;
             connection.flush();
-            if connection.backlog() > self.limits.backlog_bytes_max {
+            if connection.is_cut_off || connection.backlog() > self.limits.backlog_bytes_max {
                 let counters = &shared.counters[self.index];
                 bump(&counters.clients_cut_off, 1);
                 tracing::warn!("client {} does not read: cut off", connection.session.info.addr);

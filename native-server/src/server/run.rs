@@ -18,8 +18,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Longest key: 64 KiB with what an engine puts before it.
-pub const KEY_BYTES_MAX: u32 = (64 << 10) - 64;
+/// Longest key. The engine takes a little more, for what stands before it.
+pub const KEY_BYTES_MAX: u32 = 64 << 10;
+const _: () =
+    assert!(KEY_BYTES_MAX as usize + 64 <= kvorum_core::lsm::KEY_BYTES_MAX, "a hint's key must fit");
 /// Longest value.
 pub const VALUE_BYTES_MAX: u32 = 16 << 20;
 /// Most bytes of hints that a node keeps for others, all shards together.

@@ -3,6 +3,7 @@
 //! ```text
 //! soak seeds A..B [--twice EVERY]      default seeds from A up to B (B excluded)
 //! soak seed S [BUG]                     one seed, what happened in it, and how long it took
+//! soak op S OP                           all events of one operation in a seed, as its number stands in a violation
 //! soak sabotage [NAME…] [--within N]   each bug (all without names): the first seed of 0..N whose checker catches it
 //! soak recorded FILE [--more N]        each bug at its recorded seed, and N seeds without it
 //! ```
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
                 parse_range(range).map(|range| soak(range, option(rest, "--twice", 50)))
             }
             ["seed", seed, rest @ ..] => one(seed, rest.first().copied()),
-            ["sabotage", rest @ ..] => sabotage(rest),
+            ["op", seed, op] => operation(seed, op),
+        ["sabotage", rest @ ..] => sabotage(rest),
             ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
             _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
                 .to_string()),
@@ -60,6 +62,28 @@ fn one(seed: &str, bug: Option<&str>) -> Result<bool, String> {
     );
     report.violations.iter().for_each(|violation| println!("{violation}"));
     Ok(report.violations.is_empty())
+}
+
+fn operation(seed: &str, op: &str) -> Result<bool, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is no number"));
+    let options = Options { keep_trace: true, ..Options::drawn(number(seed)?) };
+    let op = number(op)?;
+    let script = kvorum_core::sim::default_script(&options);
+    let end = script.end();
+    let mut world = kvorum_core::sim::World::new(options, script);
+    world.run_until(end);
+    world.seal();
+    let trace = world.take_trace();
+    for record in kvorum_core::base::trace::records(&trace) {
+        if record.payload.first() == Some(&(op as u32)) && record.payload.get(1) == Some(&((op >> 32) as u32)) {
+            let micros = record.time.0;
+            println!("{micros:>10} member {} {} {:?}", record.node, record.kind.name(), &record.payload[2..]);
+        }
+        if record.kind == kvorum_core::base::trace::Kind::TopologyAdopted {
+            println!("{:>10} member {} adopted e{}", record.time.0, record.node, record.payload[0]);
+        }
+    }
+    Ok(true)
 }
 
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {

@@ -3,7 +3,7 @@
 use kvorum_core::base::MemberId;
 use kvorum_core::message::{Frame, Hello, PROTOCOL_VERSION};
 use kvorum_tests::cluster::{Cluster, Status};
-use kvorum_tests::node::{Node, PATIENCE};
+use kvorum_tests::node::{Node, PATIENCE, complaint};
 use kvorum_tests::resp::{Client, Reply};
 use kvorum_tests::wait::{until, until_true};
 use kvorum_tests::{http, say};
@@ -224,17 +224,15 @@ fn a_node_of_another_cluster_is_refused_by_name() {
 
 #[test]
 fn a_joiner_with_a_taken_name_is_told_so_and_changes_nothing() {
-    let cluster = Cluster::start(3, &[]);
+    let cluster = Cluster::start(3, &["--partitions", "64"]);
     let dir = tempfile::tempdir().unwrap();
-    let mut twin = Node::new(dir.path(), "n2", &[]);
-    twin.spawn(&["--join", &cluster[0].peer.to_string()]);
-    until(PATIENCE, "the joiner is told", || {
-        let log = twin.log();
-        if log.contains("is taken") { Ok(()) } else { Err(log) }
-    });
-    assert_eq!(http::get(twin.admin, "/readyz").unwrap().status, 503);
-    let reply = twin.client().ask(&["GET", "k"]).unwrap();
-    assert!(reply.error().starts_with("TRYAGAIN") || reply.error().starts_with("CLUSTERDOWN"), "{reply:?}");
+    let twin = Node::new(dir.path(), "n2", &[]);
+    let output = twin.refused(&["--join", &cluster[0].peer.to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = complaint(&output);
+    for words in ["the name n2 is taken", &cluster[1].peer.to_string(), "choose another name"] {
+        assert!(text.contains(words), "it should say '{words}':\n{text}");
+    }
     let status = Status::of(&cluster[0].url()).unwrap();
     assert_eq!(status.nodes.len(), 3);
     assert!(

@@ -111,7 +111,7 @@ fn a_csv_file_is_imported_under_a_template_and_exported_again() {
     assert!(std::fs::read_to_string(&table).unwrap().starts_with("key,value\n"));
 }
 
-/// A file of 2,000 rows, the 1,234th line of which is broken, and the number of that line.
+/// Files of 2,000 lines have a broken one here.
 const BROKEN_LINE: usize = 1_234;
 
 fn broken_lines(dir: &Path) -> PathBuf {

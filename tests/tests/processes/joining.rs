@@ -75,6 +75,33 @@ fn a_fourth_node_takes_its_fair_share_under_load_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_cluster_takes_writes_while_it_grows_from_one_node_to_three() {
+    let mut cluster = Cluster::start(1, &[]);
+    let load = Load::start(&Plan::through(&[cluster[0].listen]));
+    load.wait_acked(1_000);
+    for index in 1..3 {
+        cluster.add(&[]);
+        cluster.spawn(index);
+    }
+    let whole = cluster.wait_whole();
+    let acked = load.acked();
+    load.wait_acked(acked + 1_000);
+    let outcome = load.finish();
+    let agreed = cluster.wait_agreed(Duration::from_secs(20));
+    say(format!(
+        "from 1 node to 3 in {:.1} s, agreed after {:.1} s more; {}",
+        whole.as_secs_f64(),
+        agreed.as_secs_f64(),
+        outcome.line()
+    ));
+    for node in &cluster.nodes {
+        outcome.assert_kept(node.listen);
+    }
+    outcome.assert_only_retryable();
+    assert!(outcome.longest_gap() < Duration::from_secs(3), "{}", outcome.line());
+}
+
+#[test]
 fn a_joiner_that_is_killed_in_the_midst_of_it_goes_on_when_it_is_back() {
     let mut cluster = Cluster::start(3, &[]);
     let nodes: Vec<SocketAddr> = cluster.nodes.iter().map(|node| node.listen).collect();

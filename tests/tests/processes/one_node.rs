@@ -220,12 +220,11 @@ fn written_end_of(data: &Path, name: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_damaged_table_is_named_and_what_lies_elsewhere_is_still_answered() {
+fn a_damaged_table_is_named_with_its_place() {
     let mut cluster = Cluster::start(1, &["--memory", "8M"]);
     let mut client = cluster[0].client();
-    let value = |index: usize| format!("{index} ").repeat(1_000);
     for index in 0..6_000 {
-        client.push(&[b"SET", format!("k{index}").as_bytes(), value(index).as_bytes()]);
+        client.push(&[b"SET", format!("k{index}").as_bytes(), format!("{index} ").repeat(1_000).as_bytes()]);
     }
     client.flush().unwrap();
     for _ in 0..6_000 {
@@ -234,34 +233,14 @@ fn a_damaged_table_is_named_and_what_lies_elsewhere_is_still_answered() {
     until_true(Duration::from_secs(20), "tables are there", || {
         cluster[0].metric("kvorum_lsm_sstables") > 0.0
     });
-    let (status, _) = cluster[0].terminate();
-    assert!(status.success());
+    // Twice: tables that a compaction had replaced when the first ended are removed by the second.
+    cluster[0].terminate();
+    cluster[0].spawn(&[]);
+    cluster[0].wait_ready();
+    cluster[0].terminate();
     let table = largest(&cluster[0].data, &|name| name.ends_with(".sst"));
     flip(&table, table.metadata().unwrap().len() / 2);
     let name = table.file_name().unwrap().to_str().unwrap();
-    cluster[0].spawn(&[]);
-    until_true(Duration::from_secs(20), "it is ready, or has said why not", || {
-        cluster[0].exit_status().is_some()
-            || kvorum_tests::http::get(cluster[0].admin, "/readyz").is_ok_and(|answer| answer.status == 200)
-    });
-    if cluster[0].exit_status().is_none() {
-        let mut client = cluster[0].client();
-        let (mut whole, mut refused) = (0, Vec::new());
-        for index in 0..6_000 {
-            let key = format!("k{index}");
-            match client.ask(&["GET", &key]).unwrap() {
-                Reply::Error(text) => refused.push(text),
-                found => {
-                    assert_eq!(found, Reply::bulk(&value(index)), "{key}");
-                    whole += 1;
-                }
-            }
-        }
-        say(format!("{whole} keys answered, {} refused: {:?}", refused.len(), refused.first()));
-        assert!(whole > 5_000 && !refused.is_empty(), "{whole} {refused:?}");
-        assert!(refused[0].contains(name) && refused[0].contains("damaged at byte"), "{}", refused[0]);
-    } else {
-        assert!(cluster[0].log().contains(name), "{}", cluster[0].log());
-        assert!(cluster[0].log().contains("damaged at byte"), "{}", cluster[0].log());
-    }
+    // Trees of anti-entropy are built at start for now, which reads everything: so the damage is found then.
+    assert_refused(&cluster[0], &[], 1, &[name, "damaged at byte", "the other nodes refill it"]);
 }

@@ -1,7 +1,9 @@
 //! C8 and C9, from the trace alone: every Down has its distinct reporters, each by its own suspicion; each epoch has one
 //! topology, and no node goes back.
 
-use crate::base::Micros;
+use crate::base::{MemberId, Micros};
+use crate::message::{Ballot, ControlMessage, PeerMessage, Word};
+use crate::sim::script::NodeIndex;
 use crate::base::trace::{Kind, Record};
 use crate::sim::verdict::{Checker, Violation};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,8 @@ pub struct ControlChecker {
     topologies: BTreeMap<u64, (u64, u32)>,
     /// Latest epoch by node.
     adopted: BTreeMap<u32, u64>,
+    /// The greatest ballot that each node has promised for an epoch.
+    promised: BTreeMap<(NodeIndex, u64), Ballot>,
     violations: Vec<Violation>,
 }
 
@@ -80,9 +84,27 @@ impl ControlChecker {
             *latest = epoch;
         }
     }
-    /// A node lost its disk: it may start again from nothing.
-    pub fn forget(&mut self, node: u32) {
-        self.adopted.remove(&node);
+    /// A node lost its disk: it may start again from nothing. `number` is its number in the cluster, if anybody knows it.
+    pub fn forget(&mut self, node: NodeIndex, number: Option<MemberId>) {
+        if let Some(number) = number {
+            self.adopted.remove(&u32::from(number.0));
+        }
+        self.promised.retain(|(promiser, _), _| *promiser != node);
+    }
+    /// A message leaves: whoever has promised a ballot promises and accepts no smaller one, whatever it has been through.
+    pub fn on_sent(&mut self, from: NodeIndex, message: &PeerMessage, at: Micros) -> Option<Violation> {
+        let PeerMessage::Control(ControlMessage::Said { word, .. }) = message else { return None };
+        let (epoch, ballot) = match word {
+            Word::Promise { epoch, ballot, .. } | Word::Accepted { epoch, ballot } => (*epoch, *ballot),
+            _ => return None,
+        };
+        let promised = self.promised.entry((from, epoch.0)).or_insert(ballot);
+        if ballot < *promised {
+            let text = format!("{from} had promised {promised:?} for {epoch}, and then took {ballot:?}");
+            return Some(Violation { checker: Checker::C9, at, text });
+        }
+        *promised = ballot;
+        None
     }
     fn report(&mut self, checker: Checker, at: Micros, text: String) {
         self.violations.push(Violation { checker, at, text });

@@ -5,25 +5,33 @@ use crate::base::trace::{Kind, Record};
 use crate::base::{Micros, PartitionId};
 use crate::sim::verdict::{Checker, Violation};
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::format;
+use alloc::{format, string::String, vec::Vec};
 
 /// An operation in flight: its partition and verb, and the distinct members that have said yes.
 #[derive(Debug, Clone, Default)]
 struct Running {
     partition: u16,
     is_write: bool,
+    /// Stamped above all that W holders named: what wins over it was concurrent.
+    is_final: bool,
+    /// A holder said that another write wins.
+    is_outrun: bool,
+    /// Who was asked for whom, where that is somebody else.
+    stand_ins: BTreeMap<u32, u32>,
     voters: BTreeSet<u32>,
 }
 
-/// How many distinct answers an operation needs at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How many distinct answers an operation needs at least, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
     /// Of a read.
     pub r: u8,
     /// Of a write.
     pub w: u8,
     /// Owners of the partition: with fewer members than N, those there are decide.
-    pub owners: u8,
+    pub owners: Vec<u32>,
+    /// Owners to be, while it moves.
+    pub next: Vec<u32>,
 }
 
 /// Watches operations from their beginning to their end.
@@ -50,13 +58,25 @@ impl QuorumChecker {
     ) -> Option<Violation> {
         let name = (record.node, op_of(record));
         match (record.kind, record.payload) {
-            (Kind::RequestStarted, [_, _, verb @ (0 | 1), partition, ..]) => {
+            (Kind::RequestStarted, [_, _, verb @ (0 | 1 | 3), partition, ..]) => {
                 if self.running.len() >= RUNNING_MAX {
                     self.running.pop_first();
                 }
-                let running =
-                    Running { partition: *partition as u16, is_write: *verb == 1, voters: BTreeSet::new() };
+                let running = Running {
+                    partition: *partition as u16,
+                    is_write: *verb != 0,
+                    is_final: *verb == 3,
+                    ..Running::default()
+                };
                 self.running.insert(name, running);
+            }
+            (Kind::ReplicaAsked, [_, _, member, _, stood_for, ..]) => {
+                if let Some(running) = self.running.get_mut(&name) {
+                    match stood_for.checked_sub(1) {
+                        Some(owner) => running.stand_ins.insert(*member, owner),
+                        None => running.stand_ins.remove(member),
+                    };
+                }
             }
             (Kind::ReplicaAnswered, [_, _, member, answer, ..]) => {
                 if let Some(running) = self.running.get_mut(&name) {
@@ -64,6 +84,7 @@ impl QuorumChecker {
                     if is_yes {
                         running.voters.insert(*member);
                     }
+                    running.is_outrun |= running.is_write && *answer == 5;
                 }
             }
             (Kind::Restamped, [_, _, low, high, ..]) => {
@@ -71,7 +92,8 @@ impl QuorumChecker {
                 if again != name.1
                     && let Some(running) = self.running.remove(&name)
                 {
-                    let running = Running { voters: BTreeSet::new(), ..running };
+                    let Running { partition, is_write, .. } = running;
+                    let running = Running { partition, is_write, is_final: true, ..Running::default() };
                     self.running.insert((record.node, again), running);
                 }
             }
@@ -88,16 +110,35 @@ impl QuorumChecker {
 
 impl Running {
     fn judge(&self, at: Micros, (node, op): (u32, u64), needed: Needed) -> Option<Violation> {
-        let wanted = if self.is_write { needed.w } else { needed.r }.min(needed.owners);
+        let wanted = if self.is_write { needed.w } else { needed.r };
+        let what = if self.is_write { "write" } else { "read" };
+        let report = |why: String| {
+            let text = format!("member {node} called {what} {op} of p{} done {why}", self.partition);
+            Some(Violation { checker: Checker::C2, at, text })
+        };
+        if self.is_outrun && !self.is_final {
+            return report("although it had lost to a write that it had not seen".into());
+        }
         let count = self.voters.len();
-        (count < usize::from(wanted)).then(|| {
-            let what = if self.is_write { "write" } else { "read" };
-            let text = format!(
-                "member {node} called {what} {op} of p{} done with the word of {count} of {wanted} members",
-                self.partition
-            );
-            Violation { checker: Checker::C2, at, text }
-        })
+        let most = usize::from(wanted).min(needed.owners.len());
+        if count < most {
+            return report(format!("with the word of {count} of {most} members"));
+        }
+        // For whom the voters speak. Whoever speaks for nobody known was asked under an earlier topology.
+        let spoken: BTreeSet<u32> =
+            self.voters.iter().map(|voter| *self.stand_ins.get(voter).unwrap_or(voter)).collect();
+        let is_known = |member: &u32| needed.owners.contains(member) || needed.next.contains(member);
+        if !self.is_write || !spoken.iter().all(is_known) {
+            return None;
+        }
+        for set in [&needed.owners, &needed.next] {
+            let votes = set.iter().filter(|member| spoken.contains(member)).count();
+            let most = usize::from(wanted).min(set.len());
+            if votes < most {
+                return report(format!("with {votes} of {most} votes of {set:?}"));
+            }
+        }
+        None
     }
 }
 
@@ -107,7 +148,7 @@ mod tests {
 
     fn end_of(answers: &[u32]) -> Option<Violation> {
         let mut checker = QuorumChecker::default();
-        let needed = |_| Some(Needed { r: 2, w: 2, owners: 3 });
+        let needed = |_| Some(Needed { r: 2, w: 2, owners: alloc::vec![1, 2, 3], next: Vec::new() });
         let mut feed = |kind, payload: &[u32]| {
             let record = Record { kind, node: 0, time: Micros(1), payload };
             checker.feed(&record, needed)

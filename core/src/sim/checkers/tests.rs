@@ -190,6 +190,6 @@ fn an_epoch_has_one_topology_and_nobody_goes_back() {
     assert_eq!(feed(&mut checker, 1, Kind::TopologyAdopted, &[2, 0, 9, 9]).len(), 0);
     assert_eq!(feed(&mut checker, 2, Kind::TopologyAdopted, &[2, 0, 8, 9]).len(), 1);
     assert_eq!(feed(&mut checker, 0, Kind::TopologyAdopted, &[1, 0, 1, 1]).len(), 1);
-    checker.forget(1);
+    checker.forget(crate::sim::NodeIndex(1), Some(crate::base::MemberId(1)));
     assert_eq!(feed(&mut checker, 1, Kind::TopologyAdopted, &[1, 0, 1, 1]).len(), 0);
 }

@@ -258,7 +258,7 @@ impl DataThread {
     pub(super) fn go_on(&mut self, shared: &Arc<Shared>, now: Now) {
         for (place, sequence, task) in std::mem::take(&mut self.finished) {
             let Some(Some(connection)) = self.connections.get_mut(place as usize) else { continue };
-            if connection.answer(sequence, |_, out| task.encode(out)) {
+            if connection.answer(sequence, &self.limits, |_, out| task.encode(out)) {
                 connection.has_task = false;
                 after_answer(connection, place as usize, &self.limits, &mut self.dirty, &mut self.waiting);
             }

@@ -114,7 +114,7 @@ impl DataThread {
             Waiter::Client { connection: place, sequence } => {
                 let moment = self.moment(now);
                 let Some(Some(connection)) = self.connections.get_mut(place as usize) else { return };
-                connection.answer(sequence, |answer, out| {
+                connection.answer(sequence, &self.limits, |answer, out| {
                     if let Some(answer) = answer {
                         answer.encode(&reply, moment, out);
                     }
