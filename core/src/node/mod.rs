@@ -1,7 +1,7 @@
 //! One node: its control plane and its shards, composed.
 //!
 //! Nothing is decided here: values go from one machine to the other, and out to the driver. The simulator and the page
-//! drive a [`Node`]; the native server moves the same values between threads, by the same [`route`](addressee).
+//! drive a [`Node`]; the native server moves the same values between threads ([`shard_of`] says to which shard).
 
 mod route;
 
