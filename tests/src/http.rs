@@ -125,7 +125,7 @@ impl WebSocket {
         Ok(self.buffer.drain(..count).collect())
     }
     /// The next message. The server sends whole, unmasked frames.
-    pub fn next(&mut self) -> Result<Message> {
+    pub fn receive(&mut self) -> Result<Message> {
         let head = self.take(2)?;
         let length = match head[1] & 0x7f {
             126 => self.take(2)?.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),

@@ -84,12 +84,14 @@ fn events_begin_with_a_snapshot_and_go_on_with_records() {
     // A page of any member may listen to each of them.
     let origin = cluster[1].url();
     let mut socket = WebSocket::open(cluster[0].admin, "/events", Some(&origin)).unwrap();
-    let Message::Text(text) = socket.next().unwrap() else { panic!("the first message is no text") };
+    let Message::Text(text) = socket.receive().unwrap() else { panic!("the first message is no text") };
     let snapshot: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(snapshot["node"], "n1");
     assert_eq!(snapshot["topology"]["members"].as_array().unwrap().len(), 2);
     assert_eq!(cluster[0].client().ask(&["SET", "seen", "v"]).unwrap(), Reply::ok());
-    let Message::Binary(bytes) = socket.next().unwrap() else { panic!("the second message is not binary") };
+    let Message::Binary(bytes) = socket.receive().unwrap() else {
+        panic!("the second message is not binary")
+    };
     assert!(!bytes.is_empty() && bytes.len() % 4 == 0, "{} bytes are no words", bytes.len());
     // Each record says its length in words in the upper half of its first one.
     let words: Vec<u32> =
