@@ -58,6 +58,14 @@ pub(super) struct ForwardOp {
 
 impl Shard {
     pub(super) fn forward_put(&mut self, request: RequestId, spec: PutSpec) {
+        self.forward_from(request, spec, false);
+    }
+    /// Whether anybody else may give a dot.
+    pub(super) fn has_other_giver(&self, partition: PartitionId) -> bool {
+        self.dot_givers(partition).iter().any(|giver| *giver != self.me())
+    }
+    /// Hands a put over; `own_refused` says that this node, which could give the dot, cannot write.
+    pub(super) fn forward_from(&mut self, request: RequestId, spec: PutSpec, own_refused: bool) {
         let id = self.op_id();
         let partition = spec.partition;
         self.trace_key(
@@ -67,10 +75,14 @@ impl Shard {
         );
         if self.dot_givers(partition).is_empty() {
             let needed = spec.w;
-            return self.refuse(request, Refusal::ClusterDown { reachable: 0, needed });
+            return self.refuse(request, spec.unsure(Refusal::ClusterDown { reachable: 0, needed }));
         }
         self.arm_deadline(id, spec.deadline);
-        let op = ForwardOp { request, partition, spec, asked: SmallVec::new(), next_at: Micros(0) };
+        let mut asked = SmallVec::new();
+        if own_refused {
+            asked.push((self.me(), self.now.mono, true));
+        }
+        let op = ForwardOp { request, partition, spec, asked, next_at: Micros(0) };
         self.ops.insert(id, Running::Forward(op));
         self.hedge_forward(id);
     }
@@ -105,12 +117,12 @@ impl Shard {
         if let Some(member) = silent {
             self.peers.missed(member, now.mono);
         }
-        let givers = self.dot_givers(partition);
+        let (givers, me) = (self.dot_givers(partition), self.me());
         let Some(Running::Forward(op)) = self.ops.get(&id) else { return };
         let fresh = givers.iter().copied().find(|giver| op.asked.iter().all(|(asked, ..)| asked != giver));
         // All were asked: whoever was asked longest ago, for the message or its answer may be lost.
         let oldest = || {
-            let asked = op.asked.iter().filter(|(member, ..)| givers.contains(member));
+            let asked = op.asked.iter().filter(|(member, ..)| givers.contains(member) && *member != me);
             asked.min_by_key(|(_, at, _)| *at).map(|(member, ..)| *member)
         };
         if let Some(to) = fresh.or_else(oldest) {

@@ -52,7 +52,7 @@ pub(super) struct PutSpec {
 
 impl PutSpec {
     /// What a client is told: a refusal, unless an earlier copy may have been taken.
-    fn unsure(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn unsure(&self, refusal: Refusal) -> Refusal {
         if self.may_be_done { Refusal::InDoubt { acks: 0, needed: self.w } } else { refusal }
     }
 }
@@ -212,15 +212,18 @@ impl Shard {
         let is_hint = *engine_key != op.spec.cell_key;
         let Some(resolve) = self.keyspace(keyspace).map(|keyspace| keyspace.resolve) else { return };
         let held_cell = held.as_ref().map(|held| &held.cell);
-        if let Some(cell) = held_cell
-            && cell.holds(stamp)
-        {
+        let body = value.map_or(Body::Tombstone, Body::Value);
+        let twin = held_cell.and_then(|cell| cell.siblings().iter().find(|sibling| sibling.stamp == stamp));
+        if twin.is_some_and(|twin| twin.body == body) {
             // A second copy of the same put: the first one's dot serves.
             let cell = held.as_ref().map(|held| held.bytes.clone());
             return self.spread(id, cell, true, None);
         }
         let cover = context.as_ref().map_or(Cover::Held, Cover::Context);
-        if let Some(above) = held_cell.and_then(|cell| cell.hinders(stamp, cover, resolve)) {
+        // One stamp on two values: a clock went back over a restart before its ceiling was durable. The later put takes
+        // another, rather than be taken for the earlier one.
+        let hinders = || held_cell.and_then(|cell| cell.hinders(stamp, cover, resolve));
+        if let Some(above) = twin.map(|twin| twin.stamp).or_else(hinders) {
             if let Asker::Peer(to, op) = asker {
                 self.ops.remove(&id);
                 let answer = ForwardAnswer::Behind(above);
@@ -239,7 +242,6 @@ impl Shard {
                 .and_then(|sibling| sibling.expires_at_ms())
                 .map(|at| ExpiryMark { stamp, at_ms: Some(at) }),
         };
-        let body = value.map_or(Body::Tombstone, Body::Value);
         let Some(dot) = self.next_dot(partition, held_cell.is_some() && !is_hint) else { return };
         let sibling = Sibling { dot, stamp, body, expiry };
         let merged = match held_cell {
@@ -270,7 +272,7 @@ impl Shard {
         match written {
             Ok(_) => {}
             Err(lsm::Error::Overloaded) => return self.try_dot_later(id),
-            Err(error) => return self.refuse_put(id, Refusal::Storage(error.to_string())),
+            Err(error) => return self.pass_on(id, Refusal::Storage(error.to_string())),
         }
         if self.trace.on()
             && let Some(key) = self.put_op(id).map(|op| op.spec.key.clone())
@@ -278,6 +280,18 @@ impl Shard {
             self.trace_merged(&key, partition, &new, true);
         }
         self.spread(id, Some(new.bytes), existed, Some(stamp));
+    }
+    /// This node's disk takes no writes: another owner is asked to give the dot, as if this one could not be reached.
+    fn pass_on(&mut self, id: OpId, refusal: Refusal) {
+        let Some(Running::Put(op)) = self.ops.get(&id) else { return };
+        if let Asker::Client(request) = op.asker
+            && self.has_other_giver(op.partition)
+        {
+            let spec = op.spec.clone();
+            self.ops.remove(&id);
+            return self.forward_from(request, spec, true);
+        }
+        self.refuse_put(id, refusal);
     }
     /// The engine has to catch up first: the put waits for it, as long as its client does.
     fn try_dot_later(&mut self, id: OpId) {
