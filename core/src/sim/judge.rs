@@ -1,6 +1,7 @@
 //! The end of a run: everything has healed and clients rest; the cluster must settle, and what lies on the owners' disks is
 //! held against what was promised.
 
+use super::checkers::bounds;
 use super::checkers::{FinalKey, inventions, lost_acks, zombies};
 use super::client::key_name;
 use super::script::NodeIndex;
@@ -203,14 +204,7 @@ impl World {
         }
         for final_key in finals {
             let count = final_key.cell.as_ref().map_or(0, Cell::identity_count);
-            let most = crate::version::SIBLING_COUNT_MAX * usize::from(self.options.n + 1);
-            if count > most {
-                let text = format!(
-                    "key k{} ends with {count} siblings, and {most} at most are promised",
-                    final_key.key
-                );
-                found.push(Violation { checker: Checker::C10, at: now, text });
-            }
+            found.extend(bounds::siblings(final_key.key, count, self.options.n, now));
         }
         self.violations.extend(found);
     }

@@ -4,6 +4,7 @@
 //! Everything is drawn from one seed: the same seed and script give the same trace, natively and in WASM. `sim` knows a
 //! node only through its four verbs, its snapshot and its disk, and judges by what clients were told.
 
+mod catch;
 mod checkers;
 mod client;
 mod history;
@@ -18,12 +19,13 @@ mod swarm;
 mod verdict;
 mod world;
 
+pub use catch::checker_of;
 pub use checkers::{
     ControlChecker, FinalKey, HeldChecker, Needed, QuorumChecker, inventions, lost_acks, zombies,
 };
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::default_script;
-pub use run::{RunReport, checker_of, run, run_options, run_seed, run_twice};
+pub use run::{RunReport, run, run_options, run_seed, run_twice};
 pub use script::{Action, DiskMood, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, Script, ScriptError};
 pub use swarm::{FaultLevels, Level, Options};
 pub use verdict::{Checker, Violation};

@@ -1,3 +1,4 @@
+use super::checkers::bounds::HEALED_GRACE;
 use super::script::{Action, DiskMood, NetworkRates, NodeIndex, Script};
 use super::swarm::{Level, Options};
 use crate::base::{Bug, Micros, Random};
@@ -8,8 +9,6 @@ const LOAD_AT: Micros = Micros::from_millis(800);
 const FAULTS_AT: Micros = Micros::from_millis(2_500);
 /// How long clients go on after healing: these operations must succeed (C12).
 const HEALED_LOAD: Micros = Micros::from_millis(3_000);
-/// From healing on, how long until operations must succeed: failure detectors recover, links reconnect, moves end.
-pub(super) const HEALED_GRACE: Micros = Micros::from_millis(6_000);
 
 /// Turns options into the default script: a cluster forms, clients begin, faults come and go, everything heals, clients
 /// rest.

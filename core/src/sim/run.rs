@@ -3,7 +3,7 @@ use super::script::Script;
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
 use super::world::World;
-use crate::base::{Bug, Micros};
+use crate::base::Micros;
 use alloc::format;
 use alloc::vec::Vec;
 use serde::Serialize;
@@ -69,24 +69,4 @@ pub fn run_twice(options: Options) -> RunReport {
         report.violations.push(Violation { checker: Checker::C11, at: report.virtual_time, text });
     }
     report
-}
-
-/// The checker that is named for a bug: the one that has to catch it.
-pub fn checker_of(bug: Bug) -> Checker {
-    match bug {
-        Bug::AckBeforeSync | Bug::HintAckBeforeSync | Bug::TornMiddleSkipped => Checker::C7,
-        Bug::ReplyCountedTwice
-        | Bug::OldOwnerDropsEarly
-        | Bug::JointSetSkipped
-        | Bug::MergeDropsSibling
-        | Bug::LostWriteNotRestamped
-        | Bug::ActorReusedAfterWipe => Checker::C2,
-        Bug::TombstoneDroppedEarly => Checker::C3,
-        Bug::TreeKeepsOldHash => Checker::C4,
-        Bug::ReporterCountedTwice => Checker::C8,
-        Bug::PromiseNotSynced | Bug::ProposerPrefersOwn => Checker::C9,
-        Bug::SiblingBoundIgnored => Checker::C10,
-        Bug::ProcessDependentOrder => Checker::C11,
-        Bug::DeadlineNeverArmed => Checker::C12,
-    }
 }

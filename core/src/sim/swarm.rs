@@ -1,4 +1,4 @@
-use super::run::checker_of;
+use super::catch::checker_of;
 use super::script::NODE_COUNT_MAX;
 use super::verdict::Checker;
 use crate::base::{Bug, Micros, Random, Sabotage};

@@ -1,3 +1,4 @@
+use super::checkers::bounds;
 use super::checkers::{ControlChecker, HeldChecker, Needed, QuorumChecker};
 use super::client::{Client, Habits, PATIENCE, outcome_of};
 use super::history::{Asked, History, OpNumber, Outcome};
@@ -14,7 +15,6 @@ use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
 use crate::message::PeerMessage;
 use crate::node::{Input, Output};
-use crate::version::SIBLING_COUNT_MAX;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,8 +30,6 @@ const WAKES_MAX: u32 = 10_000;
 const START_AGAIN_AFTER: Micros = Micros::from_millis(300);
 /// Words of events that are gathered before they are folded into the hash.
 const FOLD_WORDS: usize = 1 << 14;
-/// Most operations, accesses and waits of a shard at once: far above what the clients of a world can cause.
-const LOAD_MAX: usize = 50_000;
 
 /// What happens at a time.
 #[derive(Debug, Clone)]
@@ -697,7 +695,8 @@ impl World {
             self.reads.extend(seen.values.iter().map(|writer| (asking.key, *writer, self.now)));
             if let Some(cell) = &read.cell {
                 value_hash = checksum(&cell.to_bytes());
-                self.check_siblings(asking.key, cell.identity_count());
+                let count = cell.identity_count();
+                self.violations.extend(bounds::siblings(asking.key, count, self.options.n, self.now));
             }
         }
         let [low, high] = split(value_hash);
@@ -707,35 +706,10 @@ impl World {
             Outcome::Unknown => 2,
         };
         self.emit(asking.node, Kind::OpEnded, &[number.0, 0, code, low, high]);
-        self.check_success(number, &reply);
+        if let Some(record) = self.history.get(number) {
+            self.violations.extend(bounds::success(number, record, &reply, self.healed_at, self.now));
+        }
         self.finish(asking.client, number);
-    }
-    /// Each of N owners, and one to be, may take siblings up to the bound before it hears of the others'.
-    fn check_siblings(&mut self, key: u16, count: usize) {
-        let most = SIBLING_COUNT_MAX * usize::from(self.options.n + 1);
-        if count > most {
-            let text = format!("key k{key} has {count} siblings, and {most} at most are promised");
-            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
-        }
-    }
-    /// Some time after healing every operation must succeed, but for those that are refused for what they ask.
-    fn check_success(&mut self, number: OpNumber, reply: &Reply) {
-        use crate::data::Refusal::{ClusterDown, InDoubt, Storage, TryAgain};
-        let Reply::Refused(refusal @ (TryAgain(_) | ClusterDown { .. } | InDoubt { .. } | Storage(_))) =
-            reply
-        else {
-            return;
-        };
-        let Some(healed) = self.healed_at else { return };
-        let Some(record) = self.history.get(number) else { return };
-        if record.started > healed + super::nemesis::HEALED_GRACE {
-            let since = record.started.since(healed).as_millis();
-            let text = format!(
-                "operation {} of k{} through {}, begun {since} ms after healing, failed: {refusal}",
-                number.0, record.key, record.node
-            );
-            self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
-        }
     }
     fn give_up(&mut self, client: u16, number: OpNumber) {
         if self.clients[usize::from(client)].busy != Some(number) {
@@ -747,11 +721,7 @@ impl World {
             let began = self.history.get(number).map_or(self.now, |record| record.started);
             let is_steady = host.life == asking.life && !host.is_paused && host.unsteady_at < began;
             if is_steady {
-                let text = format!(
-                    "operation {} was not answered by its deadline through {}",
-                    number.0, asking.node
-                );
-                self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
+                self.violations.push(bounds::silence(number, asking.node, self.now));
             }
             if host.life != asking.life {
                 self.asked.remove(&id);
@@ -824,10 +794,8 @@ impl World {
             let text = format!("{at}: not so: {broken}");
             self.violations.push(Violation { checker: Checker::Invariant, at: self.now, text });
         }
-        if node.shards().iter().any(|shard| shard.load().iter().any(|load| *load > LOAD_MAX)) {
-            let text = format!("{at} has more in flight than {LOAD_MAX}");
-            self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
-        }
+        let beyond = node.shards().iter().find_map(|shard| bounds::load(at, shard.load(), self.now));
+        self.violations.extend(beyond);
     }
     /// Ends the gathering of events, so that all of them can be taken.
     pub fn seal(&mut self) {

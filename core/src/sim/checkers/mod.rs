@@ -1,6 +1,7 @@
 //! The promises, checked from outside: each file knows one, and judges by what clients were told, what the trace says
 //! and what lies on the owners' disks, never by what a node believes of itself.
 
+pub(super) mod bounds;
 mod control;
 mod held;
 mod lost;
