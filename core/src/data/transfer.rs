@@ -70,10 +70,9 @@ impl Shard {
                 continue;
             }
             let Some(state) = new.partition(partition) else { continue };
-            if new.owns(partition) && !old.is_some_and(|old| old.owns(partition)) {
-                if let Some(actors) = &mut self.actors {
-                    actors.forget(partition);
-                }
+            let is_gained = new.owns(partition) && !old.is_some_and(|old| old.owns(partition));
+            if let Some(actors) = self.actors.as_mut().filter(|_| is_gained) {
+                actors.forget(partition);
             }
             self.want(partition, state, me, is_refilling);
             self.drop_if_released(partition, state, me);

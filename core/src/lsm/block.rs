@@ -338,7 +338,7 @@ mod tests {
         block.check().unwrap();
         for last in 0..3 {
             let entry = block.find(&key(last), key_hash(&key(last))).unwrap();
-            assert_eq!(block.value(entry.value), &[last]);
+            assert_eq!(block.value(entry.value), [last].as_slice());
         }
         assert!(block.find(&key(3), key_hash(&key(3))).is_none());
     }

@@ -169,17 +169,17 @@ impl Node {
         let mut has_moved = false;
         while let Some(output) = self.control.poll() {
             has_moved = true;
-            self.from_control(output);
+            self.on_control(output);
         }
         for index in 0..self.shards.len() {
             while let Some(output) = self.shards[index].poll() {
                 has_moved = true;
-                self.from_shard(ShardIndex(index as u8), output);
+                self.on_shard(ShardIndex(index as u8), output);
             }
         }
         has_moved
     }
-    fn from_control(&mut self, output: control::Output) {
+    fn on_control(&mut self, output: control::Output) {
         match output {
             control::Output::View(view) => {
                 for shard in &mut self.shards {
@@ -195,7 +195,7 @@ impl Node {
             control::Output::Notice(notice) => self.out.push_back(Output::Notice(notice)),
         }
     }
-    fn from_shard(&mut self, shard: ShardIndex, output: data::Output) {
+    fn on_shard(&mut self, shard: ShardIndex, output: data::Output) {
         match output {
             data::Output::Reply { id, reply } => self.out.push_back(Output::Reply { id, reply }),
             data::Output::Send { to, partition, message } => {

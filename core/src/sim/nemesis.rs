@@ -181,13 +181,13 @@ impl Nemesis<'_> {
     fn times(&mut self, level: Level, low_ms: u64, high_ms: u64) -> alloc::vec::Vec<Micros> {
         let distance_ms = level.pick(0, low_ms, high_ms);
         let mut times = alloc::vec::Vec::new();
-        let mut at = FAULTS_AT;
-        while distance_ms > 0 {
-            at = at + self.span(distance_ms / 4, distance_ms * 2);
-            if at >= self.until {
-                break;
-            }
+        if distance_ms == 0 {
+            return times;
+        }
+        let mut at = FAULTS_AT + self.span(distance_ms / 4, distance_ms * 2);
+        while at < self.until {
             times.push(at);
+            at = at + self.span(distance_ms / 4, distance_ms * 2);
         }
         times
     }

@@ -39,9 +39,10 @@ impl Cell {
             w.varint(sibling.dot.counter);
             stamp(&mut w, sibling.stamp);
             let ends = sibling.expiry.and_then(|mark| mark.at_ms);
-            w.u8(u8::from(sibling.body == Body::Tombstone) * TOMBSTONE
-                | u8::from(sibling.expiry.is_some()) * MARKED
-                | u8::from(ends.is_some()) * ENDS);
+            let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+            w.u8(flag(sibling.body == Body::Tombstone, TOMBSTONE)
+                | flag(sibling.expiry.is_some(), MARKED)
+                | flag(ends.is_some(), ENDS));
             if let Some(mark) = sibling.expiry {
                 if let Some(at) = mark.at_ms {
                     w.varint(at);

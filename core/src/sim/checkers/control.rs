@@ -32,11 +32,9 @@ impl ControlChecker {
     /// Looks at one record. `members` is how many members the recording node knows of.
     pub fn feed(&mut self, record: &Record<'_>, members: u32) {
         match (record.kind, record.payload) {
-            (Kind::Suspected, [target, reporter, ..]) => {
-                // Hearsay is recorded too; only the reporter's own word is evidence.
-                if *reporter == record.node {
-                    self.suspected.insert((*target, long(record.payload, 2), *reporter));
-                }
+            // Hearsay is recorded too; only the reporter's own word is evidence.
+            (Kind::Suspected, [target, reporter, ..]) if *reporter == record.node => {
+                self.suspected.insert((*target, long(record.payload, 2), *reporter));
             }
             (Kind::WentDown, [target, ..]) => {
                 self.on_down(record, *target, long(record.payload, 1), long(record.payload, 3), members);
