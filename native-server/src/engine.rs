@@ -55,6 +55,10 @@ struct State {
     disk: Disk,
     batch: Batch,
     running_jobs: usize,
+    /// Threads in [`Inner::wait`]: a notification is a system call even if nobody hears it.
+    waiting: usize,
+    /// Bytes written since a background thread was last told to look for a job.
+    unseen_bytes: u64,
     is_closing: bool,
 }
 
@@ -68,6 +72,8 @@ struct Inner {
     reader: Mutex<(Disk, BlockCache)>,
     /// For those who lead a sync.
     disk: Mutex<Disk>,
+    /// After so many bytes a background thread looks for a job: a small part of a memtable.
+    look_bytes: u64,
 }
 
 /// A key-value engine in a folder. All calls may come from many threads at once.
@@ -100,13 +106,22 @@ impl Engine {
             ..Options::default()
         };
         let (db, recovery) = Db::open(&mut disk, &mut cache, engine_options)?;
-        let state = State { db, disk: disk.clone(), batch: Batch::new(), running_jobs: 0, is_closing: false };
+        let state = State {
+            db,
+            disk: disk.clone(),
+            batch: Batch::new(),
+            running_jobs: 0,
+            waiting: 0,
+            unseen_bytes: 0,
+            is_closing: false,
+        };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
             ended: Condvar::new(),
             due: Condvar::new(),
             reader: Mutex::new((disk.clone(), cache)),
             disk: Mutex::new(disk.clone()),
+            look_bytes: u64::from(options.memtable_bytes) / 64,
         });
         let mut threads = Vec::new();
         for index in 0..options.background_threads.max(1) {
@@ -125,15 +140,15 @@ impl Engine {
     }
     /// Writes one pair; it survives the death of the process once this returns.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.write(|batch| batch.put(key, value, false), false)
+        self.write(|batch| batch.put(key, value, false), key.len() + value.len(), false)
     }
     /// Writes one pair; it survives a power cut once this returns.
     pub fn put_sync(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.write(|batch| batch.put(key, value, false), true)
+        self.write(|batch| batch.put(key, value, false), key.len() + value.len(), true)
     }
     /// Removes a key; survives the death of the process once this returns.
     pub fn delete(&self, key: &[u8]) -> Result<(), Error> {
-        self.write(|batch| batch.delete(key), false)
+        self.write(|batch| batch.delete(key), key.len(), false)
     }
     /// Looks a key up; `found` sees its value. Returns whether it is there.
     pub fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<bool, Error> {
@@ -221,13 +236,14 @@ impl Engine {
             }
         }
     }
-    fn write(&self, fill: impl Fn(&mut Batch), is_synced: bool) -> Result<(), Error> {
+    fn write(&self, fill: impl Fn(&mut Batch), bytes: usize, is_synced: bool) -> Result<(), Error> {
         let mut state = lock(&self.inner.state);
         let ticket = loop {
             let mut batch = std::mem::take(&mut state.batch);
             batch.clear();
             fill(&mut batch);
             let written = state.db.write(&batch);
+            state.unseen_bytes += bytes as u64;
             state.batch = batch;
             match written {
                 Ok(ticket) => break ticket,
@@ -238,7 +254,7 @@ impl Engine {
                         Some(write) => {
                             let done = write.run(&mut state.disk);
                             state.db.on_log(done);
-                            self.inner.ended.notify_all();
+                            self.inner.tell_ended(&state);
                             state
                         }
                         None => self.inner.wait(state),
@@ -258,9 +274,17 @@ impl Drop for Engine {
 }
 
 impl Inner {
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiting += 1;
         let waited = self.ended.wait_timeout(state, RETRY_EVERY);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
+    }
+    fn tell_ended(&self, state: &State) {
+        if state.waiting > 0 {
+            self.ended.notify_all();
+        }
     }
     /// Sees a ticket through: writes or syncs for all when nobody does, else waits for who does.
     fn await_ticket<'a>(
@@ -284,14 +308,14 @@ impl Inner {
                 Some(write) if !is_synced => {
                     let done = write.run(&mut state.disk);
                     state.db.on_log(done);
-                    self.on_log_end(&state);
+                    self.on_log_end(&mut state);
                 }
                 Some(write) => {
                     drop(state);
                     let done = write.run(&mut *lock(&self.disk));
                     state = lock(&self.state);
                     state.db.on_log(done);
-                    self.on_log_end(&state);
+                    self.on_log_end(&mut state);
                 }
                 None => {
                     let sync = if is_synced { state.db.log_sync() } else { None };
@@ -301,7 +325,7 @@ impl Inner {
                             let done = sync.run(&mut *lock(&self.disk));
                             let mut state = lock(&self.state);
                             state.db.on_log_sync(done);
-                            self.ended.notify_all();
+                            self.tell_ended(&state);
                             state
                         }
                         None => self.wait(state),
@@ -310,9 +334,10 @@ impl Inner {
             }
         }
     }
-    fn on_log_end(&self, state: &State) {
-        self.ended.notify_all();
-        if state.running_jobs == 0 {
+    fn on_log_end(&self, state: &mut State) {
+        self.tell_ended(state);
+        if state.running_jobs == 0 && state.unseen_bytes >= self.look_bytes {
+            state.unseen_bytes = 0;
             self.due.notify_one();
         }
     }
@@ -343,7 +368,7 @@ impl Inner {
         let mut state = lock(&self.state);
         state.running_jobs -= 1;
         state.db.on_job(done);
-        self.ended.notify_all();
+        self.tell_ended(&state);
         self.due.notify_one();
         state
     }
