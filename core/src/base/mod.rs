@@ -9,6 +9,8 @@ mod ids;
 mod kept;
 mod random;
 pub mod sabotage;
+#[cfg(test)]
+pub(crate) mod tests;
 mod time;
 pub mod trace;
 

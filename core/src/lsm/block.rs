@@ -345,10 +345,10 @@ mod tests {
 
     #[test]
     fn any_bytes_are_taken_without_a_panic() {
-        let mut random = Random::new(3);
+        let mut random = Random::new(crate::base::tests::seed(3));
         let model = (0..9u8).map(|key| (alloc::vec![1, key], (Kind::Live, alloc::vec![key; 3]))).collect();
         let good = build(&model, true);
-        for _ in 0..20_000 {
+        for _ in 0..crate::base::tests::rounds(20_000) {
             let mut bytes = good.clone();
             for _ in 0..random.between(1, 4) {
                 let at = random.below(bytes.len() as u64) as usize;

@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn any_bytes_and_any_flipped_bit_are_taken_without_a_panic() {
-        let mut random = Random::new(1);
-        for _ in 0..2000 {
+        let mut random = Random::new(crate::base::tests::seed(1));
+        for _ in 0..crate::base::tests::rounds(2_000) {
             let len = random.below(100) as usize;
             let bytes: Vec<u8> = (0..len).map(|_| random.below(3) as u8 * 7).collect();
             let _ = (find(&bytes, 0, 7), torn_bytes(&bytes, 0, 7));

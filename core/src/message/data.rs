@@ -731,11 +731,11 @@ mod tests {
 
     #[test]
     fn any_bytes_are_refused_without_panic() {
-        let mut random = Random::new(1);
+        let mut random = Random::new(crate::base::tests::seed(1));
         for message in samples() {
             let mut bytes = Vec::new();
             message.encode(&mut bytes);
-            for _ in 0..200 {
+            for _ in 0..crate::base::tests::rounds(200) {
                 let mut damaged = bytes.clone();
                 let at = random.below(damaged.len() as u64) as usize;
                 damaged[at] = random.next_u64() as u8;

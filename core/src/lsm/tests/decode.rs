@@ -86,8 +86,8 @@ fn batches_and_edits_are_refused_or_read() {
 fn files_of_any_bytes_are_refused_or_read() {
     let disk = store();
     let files = disk.list().unwrap();
-    let mut random = Random::new(4);
-    for round in 0..3000 {
+    let mut random = Random::new(crate::base::tests::seed(4));
+    for round in 0..crate::base::tests::rounds(3_000) {
         let mut disk = disk.clone();
         let file = *random.pick(&files).unwrap();
         let mut bytes = read(&disk, file);
