@@ -143,7 +143,8 @@ type Seats = Vec<(ShardSeat, IdleHands)>;
 fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<(Seats, Kept), String> {
     let shard_count = u64::from(data.shard_count);
     let memtable_bytes = (options.memory / 4 / shard_count).min(MEMTABLE_BYTES_MAX);
-    let cache_bytes = options.memory / shard_count - memtable_bytes;
+    // Twice: while one memtable fills, the one before it is being flushed.
+    let cache_bytes = options.memory / shard_count - 2 * memtable_bytes;
     let mut seats = Vec::new();
     let mut first_kept = Kept::default();
     for index in 0..data.shard_count {
