@@ -435,6 +435,7 @@ fn is_wanted(old: Option<u64>, new: Option<u64>, when: ExpireWhen) -> bool {
         ExpireWhen::HasExpiry => old.is_some(),
         ExpireWhen::Later => late(new) > late(old),
         ExpireWhen::Earlier => late(new) < late(old),
+        ExpireWhen::HasLater => old.is_some() && late(new) < late(old),
     }
 }
 
@@ -447,7 +448,7 @@ mod tests {
 
     #[test]
     fn ends_change_as_in_redis() {
-        let cases: [(Option<u64>, Option<u64>, ExpireWhen, bool); 8] = [
+        let cases: [(Option<u64>, Option<u64>, ExpireWhen, bool); 11] = [
             (None, Some(5), ExpireWhen::Always, true),
             (None, None, ExpireWhen::Always, false),
             (Some(5), Some(5), ExpireWhen::Always, true),
@@ -456,6 +457,9 @@ mod tests {
             (Some(4), Some(5), ExpireWhen::Later, true),
             (Some(4), Some(5), ExpireWhen::NoExpiry, false),
             (None, Some(5), ExpireWhen::HasExpiry, false),
+            (None, Some(5), ExpireWhen::HasLater, false),
+            (Some(6), Some(5), ExpireWhen::HasLater, true),
+            (Some(4), Some(5), ExpireWhen::HasLater, false),
         ];
         for (old, new, when, wanted) in cases {
             assert_eq!(is_wanted(old, new, when), wanted, "{old:?} to {new:?} when {when:?}");

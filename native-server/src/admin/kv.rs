@@ -58,7 +58,9 @@ struct Problem {
 
 fn problem(refusal: &Refusal) -> Response {
     let status = match refusal {
-        Refusal::TryAgain(_) | Refusal::ClusterDown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::TryAgain(_) | Refusal::CameLate { .. } | Refusal::ClusterDown { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::InDoubt { .. } => StatusCode::GATEWAY_TIMEOUT,
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
