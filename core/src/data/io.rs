@@ -141,7 +141,7 @@ pub enum Work {
 #[derive(Debug, Clone)]
 pub enum WorkDone {
     /// Of [`Work::Read`].
-    Read(Result<Option<Bytes>, lsm::Error>),
+    Read(lsm::ReadDone),
     /// Of [`Work::Scan`].
     Scan(Result<lsm::ScanPage, lsm::Error>),
     /// Of [`Work::Job`].
