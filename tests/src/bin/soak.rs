@@ -3,7 +3,7 @@
 //! ```text
 //! soak seeds A..B [--twice EVERY]      default seeds from A up to B (B excluded)
 //! soak seed S [BUG]                     one seed, what happened in it, and how long it took
-//! soak op S OP                           all events of one operation in a seed, as its number stands in a violation
+//! soak story S KEY                      what befell one key in a seed, by all members
 //! soak sabotage [NAME…] [--within N]   each bug (all without names): the first seed of 0..N whose checker catches it
 //! soak recorded FILE [--more N]        each bug at its recorded seed, and N seeds without it
 //! ```
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
                 parse_range(range).map(|range| soak(range, option(rest, "--twice", 50)))
             }
             ["seed", seed, rest @ ..] => one(seed, rest.first().copied()),
-            ["op", seed, op] => operation(seed, op),
+            ["story", seed, key] => story(seed, key),
             ["sabotage", rest @ ..] => sabotage(rest),
             ["recorded", file, rest @ ..] => recorded(file, option(rest, "--more", 50)),
             _ => Err("usage: soak seeds A..B | soak sabotage [NAME…] [--within N] | soak recorded FILE"
@@ -64,24 +64,62 @@ fn one(seed: &str, bug: Option<&str>) -> Result<bool, String> {
     Ok(report.violations.is_empty())
 }
 
-fn operation(seed: &str, op: &str) -> Result<bool, String> {
-    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("`{text}` is no number"));
-    let options = Options { keep_trace: true, ..Options::drawn(number(seed)?) };
-    let op = number(op)?;
+/// Prints what befell one key, by all members, in the order of the world's time.
+fn story(seed: &str, key: &str) -> Result<bool, String> {
+    use kvorum_core::base::trace::{Kind, records};
+    let seed = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
+    let options = Options { keep_trace: true, ..Options::drawn(seed) };
     let script = kvorum_core::sim::default_script(&options);
     let end = script.end();
     let mut world = kvorum_core::sim::World::new(options, script);
     world.run_until(end);
     world.seal();
     let trace = world.take_trace();
-    for record in kvorum_core::base::trace::records(&trace) {
-        if record.payload.first() == Some(&(op as u32)) && record.payload.get(1) == Some(&((op >> 32) as u32))
-        {
+    let is_name = |payload: &[u32]| {
+        let bytes: Vec<u8> = payload[2..].iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.get(..payload[1] as usize) == Some(key.as_bytes())
+    };
+    let name = records(&trace).find(|record| record.kind == Kind::String && is_name(record.payload));
+    let name = name.ok_or_else(|| format!("nothing is said of key {key}"))?.payload[0];
+    // Requests of a member are numbered anew at each of its starts; a later start takes a number over.
+    let mut requests = std::collections::BTreeSet::new();
+    let mut partition = None;
+    for record in records(&trace) {
+        let request = |at: usize| Some((record.node, *record.payload.get(at)?, *record.payload.get(at + 1)?));
+        let is_told = match record.kind {
+            Kind::RequestStarted => {
+                let is_ours = record.payload.last() == Some(&name);
+                let request = request(0).unwrap_or_default();
+                if is_ours {
+                    requests.insert(request);
+                    partition = record.payload.get(3).copied();
+                } else {
+                    requests.remove(&request);
+                }
+                is_ours
+            }
+            Kind::ReplicaAsked | Kind::ReplicaAnswered | Kind::RequestEnded | Kind::ReadRepaired => {
+                request(0).is_some_and(|request| requests.contains(&request))
+            }
+            Kind::Restamped | Kind::PlannedAgain => {
+                let is_ours = request(0).is_some_and(|request| requests.contains(&request));
+                if let Some(again) = request(2).filter(|_| is_ours) {
+                    requests.insert(again);
+                }
+                is_ours
+            }
+            Kind::OpStarted | Kind::CellMerged | Kind::HintStored | Kind::HintDelivered => {
+                record.payload.contains(&name)
+            }
+            Kind::TransferPage | Kind::TransferDone | Kind::PartitionDropped => {
+                record.payload.first().copied() == partition
+            }
+            Kind::TopologyAdopted | Kind::Crashed | Kind::Restarted | Kind::WentDown | Kind::CameUp => true,
+            _ => false,
+        };
+        if is_told {
             let micros = record.time.0;
-            println!("{micros:>10} member {} {} {:?}", record.node, record.kind.name(), &record.payload[2..]);
-        }
-        if record.kind == kvorum_core::base::trace::Kind::TopologyAdopted {
-            println!("{:>10} member {} adopted e{}", record.time.0, record.node, record.payload[0]);
+            println!("{micros:>10} n{} {} {:?}", record.node, record.kind.name(), record.payload);
         }
     }
     Ok(true)
