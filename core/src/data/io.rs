@@ -189,6 +189,12 @@ pub struct Counters {
     pub tombstones: u64,
     /// Gauge: about how many live keys.
     pub keys: u64,
+    /// Gauge: keys whose values have all expired, which stay until something overwrites them.
+    pub expired_keys: u64,
+    /// Gauge: entries of version vectors by actors of which no value is left.
+    pub old_vector_entries: u64,
+    /// Puts that left a key with so many siblings that somebody should resolve them.
+    pub crowded_puts: u64,
 }
 
 /// A picture for status pages and the visualizer.

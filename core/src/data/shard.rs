@@ -1,4 +1,5 @@
 use super::actors::Actors;
+use super::census::{CENSUS_EVERY, Census};
 use super::compare::Compare;
 use super::forward::{ForwardOp, Taken};
 use super::get::GetOp;
@@ -111,6 +112,7 @@ pub struct Shard {
     pub(super) trace: Trace,
     pub(super) random: Random,
     pub(super) compare: Compare,
+    pub(super) census: Census,
     pub(super) handoff: Handoff,
     pub(super) transfer: Transfer,
     pub(super) taken: Taken,
@@ -146,6 +148,7 @@ impl Shard {
         timers.set(now.mono + SYNC_EVERY, Timer::SyncLog);
         timers.set(now.mono + Micros(random.below(COMPARE_EVERY.0)), Timer::Compare);
         timers.set(now.mono + TEND_EVERY, Timer::Tend);
+        timers.set(now.mono + CENSUS_EVERY, Timer::Census);
         let mut shard = Shard {
             trace: Trace::new(0, config.trace),
             // Room for 2^40 operations a life; 0 is nobody's.
@@ -161,6 +164,7 @@ impl Shard {
             counters: Counters::default(),
             random,
             compare: Compare::default(),
+            census: Census::default(),
             handoff: Handoff::default(),
             transfer: Transfer::default(),
             taken: Taken::default(),
@@ -476,6 +480,10 @@ impl Shard {
                     self.tend_hints();
                     self.tend_transfers();
                     self.timers.set(self.now.mono + TEND_EVERY, Timer::Tend);
+                }
+                Timer::Census => {
+                    self.tend_census();
+                    self.timers.set(self.now.mono + CENSUS_EVERY, Timer::Census);
                 }
             }
         }

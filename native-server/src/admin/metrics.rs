@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Counters of core that may fall.
-const GAUGES: &[&str] = &["hints_pending", "hint_bytes", "tombstones", "keys"];
+const GAUGES: &[&str] =
+    &["hints_pending", "hint_bytes", "tombstones", "keys", "expired_keys", "old_vector_entries"];
 
 /// The text format of Prometheus, version 0.0.4.
 #[derive(Default)]

@@ -183,7 +183,8 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         );
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
-        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at }, idle));
+        let crowded = (0, Micros(0));
+        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at, crowded }, idle));
     }
     Ok((seats, first_kept))
 }
@@ -192,7 +193,7 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
 fn advice(error: &EngineError) -> &'static str {
     match error {
         EngineError::Corruption { .. } => {
-            "nothing was changed: restore the data folder from a copy, or move it away and start with an empty one and \
+            "no data was changed: restore the data folder from a copy, or move it away and start with an empty one and \
              --join, and the other nodes refill it"
         }
         EngineError::NoSpace => "free some space and start again",
