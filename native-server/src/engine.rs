@@ -158,7 +158,7 @@ impl Engine {
             Lookup::Absent => None,
             Lookup::OnDisk(read) => {
                 let (disk, cache) = &mut *lock(&self.inner.reader);
-                read.run(disk, cache)?
+                read.run(disk, cache).result?
             }
         };
         if let Some(value) = &value {

@@ -389,6 +389,94 @@ fn admin_refuses_foreign_names_and_pages() {
 }
 
 #[test]
+fn every_request_is_in_a_histogram_of_its_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for line in ["SET k v", "SET k w", "GET k", "GET k", "GET k", "EXPIRE k 9", "MGET k l", "DEL k", "PING"] {
+        assert!(!client.ask(line).starts_with('-'), "{line}");
+    }
+    let metrics = node.http("GET", "/metrics", "");
+    for (family, count) in [("set", 2), ("get", 3), ("del", 1), ("other", 2)] {
+        for what in
+            [format!("_count{{family=\"{family}\"}}"), format!("_bucket{{family=\"{family}\",le=\"+Inf\"}}")]
+        {
+            let line = format!("kvorum_request_duration_seconds{what} {count}\n");
+            assert!(metrics.contains(&line), "{line} in {metrics}");
+        }
+    }
+    assert!(
+        !metrics.contains("kvorum_request_duration_seconds_sum{family=\"set\"} 0\n"),
+        "a sync takes time"
+    );
+}
+
+/// Waits until `/metrics` has this line.
+fn wait_metric(node: &Node, line: &str) {
+    let begin = std::time::Instant::now();
+    loop {
+        let metrics = node.http("GET", "/metrics", "");
+        if metrics.lines().any(|found| found == line) {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{line} in {metrics}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_nothing_collects_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = [ONE, &["--resolve", "siblings"]].concat();
+    let node = Node::start(dir.path(), &flags);
+    let mut client = node.connect();
+    for line in ["SET old 1", "SET ends 1 PX 30", "SET ends-late 1 PX 100000", "SET crowded 0"] {
+        assert_eq!(client.ask(line), "+OK");
+    }
+    wait_metric(&node, "kvorum_expired_keys 1");
+    wait_metric(&node, "kvorum_old_vector_entries 0");
+    wait_metric(&node, "kvorum_crowded_puts_total 0");
+    assert_eq!(client.ask("SET ends 2"), "+OK");
+    wait_metric(&node, "kvorum_expired_keys 0");
+    // Nine values that all saw the first one and not each other.
+    let seen = client.ask("KV.GET crowded WITHCONTEXT");
+    let context = seen.split(' ').nth(1).unwrap().to_owned();
+    for number in 1..=9 {
+        let said = client.ask(&format!("KV.PUT crowded {number} CONTEXT {context}"));
+        assert!(!said.starts_with('-'), "{said} with {seen}");
+    }
+    wait_metric(&node, "kvorum_crowded_puts_total 2");
+    // The first write of a key has an actor of its own, whose entry stays when another one has overwritten it.
+    assert_eq!(client.ask("SET old 2"), "+OK");
+    wait_metric(&node, "kvorum_old_vector_entries 3");
+}
+
+#[test]
+fn conditions_of_expire_go_together_as_in_redis() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for (line, said) in [
+        ("SET k v", "+OK"),
+        ("EXPIRE k 100 XX LT", ":0"),
+        ("EXPIRE k 100", ":1"),
+        ("EXPIRE k 200 XX LT", ":0"),
+        ("EXPIRE k 50 LT XX", ":1"),
+        ("TTL k", ":50"),
+        ("EXPIRE k 60 XX GT", ":1"),
+        ("EXPIRE k 60 NX LT", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
+        ("EXPIRE k 60 GT LT", "-ERR GT and LT options at the same time are not compatible"),
+        ("EXPIRE k 60 XX GT LT", "-ERR GT and LT options at the same time are not compatible"),
+        (
+            "GETRANGE k 0 1",
+            "-ERR unsupported command 'GETRANGE': a value is read and written whole: GET it, work on it, and SET it",
+        ),
+    ] {
+        assert_eq!(client.ask(line), said, "{line}");
+    }
+}
+
+#[test]
 fn events_flow_while_somebody_listens() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::start(dir.path(), ONE);

@@ -1,7 +1,8 @@
 //! Who asks to come in, and whether its name is free.
 //!
 //! A node under a known name with another data dir is either a member that lost its store or a stranger with a name that
-//! is taken. It is let in only if nobody with the old store answers: the address of the member is asked who is there.
+//! is taken. One with the same data dir at another address is either a member that moved or a copy of its folder. Both
+//! are let in only if nobody with the old store answers: the address of the member is asked who is there.
 
 use super::evolution::MEMBER_COUNT_MAX;
 use crate::base::{MemberId, Micros, Random};
@@ -31,7 +32,7 @@ struct Pending {
     first_at: Micros,
     last_at: Micros,
     nonce: u64,
-    /// The store found at the holder's address, or that of the request if the holder is gone for sure.
+    /// Nobody with the member's store is at its address, or only the one that asks.
     is_gone: bool,
 }
 
@@ -76,12 +77,8 @@ impl Admission {
         }
         let holder = topology.member_named(&request.name);
         match holder {
-            Some(member) if member.store == request.store => {
-                if !request.describes(member) {
-                    self.note(now, request);
-                }
-                return Answer::Welcome;
-            }
+            Some(member) if request.describes(member) => return Answer::Welcome,
+            Some(member) if member.store == request.store => {}
             Some(member) if member.id == me => return Answer::Refuse(taken(member)),
             Some(member) if vote == Vote::Open && is_frozen(topology, member.id, me) => {
                 return Answer::Refuse(frozen(topology, member));
@@ -102,16 +99,20 @@ impl Admission {
         let (Some(member), Some(pending)) = (holder, self.pending.get_mut(&name)) else {
             return Answer::Wait;
         };
-        if now.since(pending.first_at) >= HOLDER && is_down(member.id) {
+        // An address has one process: who asks from the member's own has the right to it. A member that moved speaks from
+        // its new address, so that it need not be Down for its old one to be silent.
+        let is_moving = member.store == pending.request.store;
+        let is_silent = now.since(pending.first_at) >= HOLDER && (is_moving || is_down(member.id));
+        if is_silent || (is_moving && member.peer == pending.request.peer) {
             pending.is_gone = true;
         }
         if pending.is_gone { Answer::Wait } else { Answer::Ask(pending.nonce) }
     }
     /// Notes a request; false if there is no room or an earlier one under the same name is still alive.
-    pub fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
+    fn note(&mut self, now: Micros, request: JoinRequest) -> bool {
         self.expire(now);
         if let Some(pending) = self.pending.get_mut(&request.name) {
-            if pending.request.store != request.store {
+            if (pending.request.store, &pending.request.peer) != (request.store, &request.peer) {
                 return false;
             }
             pending.request = request;
@@ -126,21 +127,30 @@ impl Admission {
         self.pending.insert(name, Pending { request, first_at: now, last_at: now, nonce, is_gone: false });
         true
     }
-    /// Somebody at the address of a name's holder says which store it has. Returns the request that is refused by that.
-    pub fn on_here(&mut self, nonce: u64, store: u64, topology: &Topology) -> Option<(JoinRequest, String)> {
+    /// Somebody at the address of a name's holder says which store it has, and where it believes to be. Returns the
+    /// request that is refused by that.
+    pub fn on_here(
+        &mut self,
+        nonce: u64,
+        (store, peer): (u64, &str),
+        topology: &Topology,
+    ) -> Option<(JoinRequest, String)> {
         let (name, pending) = self.pending.iter_mut().find(|(_, pending)| pending.nonce == nonce)?;
         let member = topology.member_named(name)?;
-        if store == pending.request.store && store != member.store {
+        let request = &pending.request;
+        if store == request.store && (store != member.store || peer == request.peer) {
             // The newcomer sits where the holder sat: an address has one process.
             pending.is_gone = true;
             return None;
         }
-        if store != member.store {
+        // One that silence has let in already stays so: others may have decided by it.
+        if store != member.store || pending.is_gone {
             return None;
         }
         let name = name.clone();
-        let pending = self.pending.remove(&name)?;
-        Some((pending.request, taken(member)))
+        let Pending { request, .. } = self.pending.remove(&name)?;
+        let reason = if request.store == store { copied(member, &request) } else { taken(member) };
+        Some((request, reason))
     }
     fn expire(&mut self, now: Micros) {
         self.pending.retain(|_, pending| now.since(pending.last_at) <= FORGOTTEN);
@@ -149,7 +159,7 @@ impl Admission {
     pub fn granted(&mut self, now: Micros, topology: &Topology) -> Vec<JoinRequest> {
         self.expire(now);
         let is_granted = |pending: &&Pending| match topology.member_named(&pending.request.name) {
-            Some(member) => pending.is_gone || member.store == pending.request.store,
+            Some(_) => pending.is_gone,
             None => true,
         };
         self.pending.values().filter(is_granted).map(|pending| pending.request.clone()).collect()
@@ -172,8 +182,15 @@ impl Admission {
 
 fn taken(member: &Member) -> String {
     format!(
-        "the name {} is taken by member {} at {}, which answers with another data dir: choose another name, or stop that node first",
-        member.name, member.id, member.peer
+        "the name {} is taken by the member at {}, which answers with another data dir: choose another name, or stop that node first",
+        member.name, member.peer
+    )
+}
+
+fn copied(member: &Member, copy: &JoinRequest) -> String {
+    format!(
+        "the node at {} runs on a copy of {}'s data folder, and {} is alive at {}: to move it, stop it there first; to have one more node, start that one with a --name and an empty --data folder of its own",
+        copy.peer, member.name, member.name, member.peer
     )
 }
 

@@ -22,6 +22,8 @@ const TURN: Micros = Micros::from_millis(400);
 const TURN_COUNT_MAX: u64 = 6;
 /// Shortest time between two looks at what there is to do.
 const LOOK: Micros = Micros::from_millis(20);
+/// Between two mentions of a move.
+const MOVE_AGAIN: Micros = Micros::from_millis(250);
 /// How long a voter waits for the end of a value that it accepted before it sees to it.
 const UNFINISHED: Micros = Micros::from_millis(1_200);
 
@@ -39,6 +41,10 @@ impl Wish {
     pub fn look_again(&mut self, now: Micros) {
         self.look_at.get_or_insert(now + LOOK);
     }
+    /// Something changes by itself at the latest then.
+    fn look_again_by(&mut self, at: Micros) {
+        self.look_at = Some(self.look_at.map_or(at, |earlier| earlier.min(at)));
+    }
     /// A proposal waits for the end of the attempt under way.
     pub fn wake_at(&self, is_busy: bool) -> Option<Micros> {
         [self.look_at, self.propose_at.filter(|_| !is_busy)].into_iter().flatten().min()
@@ -52,8 +58,8 @@ impl Control {
         match topology.member_named(name) {
             None => Err(format!("{name} is no member of this cluster any more")),
             Some(member) if member.store != self.config.store => Err(format!(
-                "another data dir has taken over the name {name} as member {}: this one is not part of the cluster any more",
-                member.id
+                "another data dir has taken over the name {name}, at {}: this one is not part of the cluster any more",
+                member.peer
             )),
             Some(member) => Ok(member.id),
         }
@@ -83,10 +89,14 @@ impl Control {
             }
             admission::Answer::Wait => self.pass_on(request, is_direct),
             admission::Answer::Ask(nonce) => {
-                let holder = current.topology.member_named(&request.name).map(|member| member.peer.clone());
-                if let Some(holder) = holder {
+                if let Some(member) = current.topology.member_named(&request.name).cloned() {
+                    // The member itself, elsewhere, may not know that it is looked for there.
+                    if member.store == store && !self.is_me(member.id) {
+                        let message = ControlMessage::Welcome { bytes: current.bytes.clone() };
+                        self.write_to(address, message);
+                    }
                     let reply_to = self.config.peer.clone();
-                    self.write_to(holder, ControlMessage::Who { nonce, reply_to });
+                    self.write_to(member.peer, ControlMessage::Who { nonce, reply_to });
                 }
                 self.pass_on(request, is_direct);
             }
@@ -99,9 +109,12 @@ impl Control {
             self.out.say(first, Word::Joining(request));
         }
     }
-    pub(super) fn on_here(&mut self, nonce: u64, store: u64) {
+    pub(super) fn on_here(&mut self, nonce: u64, store: u64, peer: &str) {
         let Some(current) = &self.current else { return };
-        if let Some((request, reason)) = self.admission.on_here(nonce, store, &current.topology) {
+        if let Some((request, reason)) = self.admission.on_here(nonce, (store, peer), &current.topology) {
+            if request == self.request() {
+                return self.refuse(reason);
+            }
             let message = ControlMessage::Refused { store: request.store, reason };
             self.write_to(request.peer, message);
         }
@@ -135,19 +148,25 @@ impl Control {
             self.propose(now);
         }
     }
-    /// This node's own addresses are not those that the topology has: it asks for that to be changed, and others too, for
-    /// they may not reach it where they look for it.
+    /// Whether this node's own addresses are not those that the topology has.
+    pub(super) fn has_moved(&self) -> bool {
+        let own = |current: &Current| current.topology.member(current.me).cloned();
+        self.current.as_ref().and_then(own).is_some_and(|member| !self.request().describes(&member))
+    }
+    /// If so it asks for that to be changed, and others too, for they may not reach it where they look for it. All of them
+    /// ask the old address first, this node as well: its folder may be a copy.
     fn mention_move(&mut self, now: Micros) {
-        let Some(current) = &self.current else { return };
-        let request = self.request();
-        if current.topology.member(current.me).is_none_or(|member| request.describes(member)) {
+        if !self.has_moved() {
             return;
         }
-        self.admission.note(now, request.clone());
+        let request = self.request();
+        self.on_join(now, request.clone(), false);
         let others: Vec<MemberId> = self.first_live().filter(|id| !self.is_me(*id)).take(2).collect();
         for other in others {
             self.out.say(other, Word::Joining(request.clone()));
         }
+        // Requests end when they are not repeated.
+        self.wish.look_at = Some(now + MOVE_AGAIN);
     }
     /// This node as it introduces itself.
     pub(super) fn request(&self) -> JoinRequest {
@@ -165,7 +184,7 @@ impl Control {
         let joins = self.admission.granted(now, &current.topology);
         if !joins.is_empty() {
             // They end when they are not repeated.
-            self.wish.look_at = Some(now + Micros::from_millis(500));
+            self.wish.look_again_by(now + Micros::from_millis(500));
         }
         let adopted = self.adopted();
         let wishes = Wishes { joins: &joins, reports: &self.reports, adopted: &adopted };
@@ -323,7 +342,9 @@ impl Control {
     /// Tells everybody that a newer topology is in force, and those that it lets in what it is.
     pub(super) fn announce(&mut self) {
         let Some(current) = &self.current else { return };
-        let granted = self.admission.follow(&current.topology);
+        let mut granted = self.admission.follow(&current.topology);
+        // A node that moved has asked itself too.
+        granted.retain(|request| request.store != self.config.store);
         let bytes = current.bytes.clone();
         for request in granted {
             let message = ControlMessage::Welcome { bytes: bytes.clone() };

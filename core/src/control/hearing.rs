@@ -160,6 +160,7 @@ impl Control {
         if !failed.is_empty() {
             self.tell(&Word::Gossip);
             self.bring_up_to_date(&failed);
+            self.introduce(now);
         }
         for change in self.ledger.judge(now) {
             self.on_change(now, Some(change));
@@ -173,6 +174,18 @@ impl Control {
             if self.ledger.epoch_of(*id) < current.topology.epoch {
                 let message = ControlMessage::Welcome { bytes: current.bytes.clone() };
                 self.out.outputs.push_back(Output::Send { to: Destination::Member(*id), message });
+            }
+        }
+    }
+    /// If nobody answers at all, a copy of this node's folder may have moved in under its name: then the others answer to
+    /// that one's address, and hear of this one only what it says itself.
+    fn introduce(&mut self, now: Micros) {
+        let Some(current) = &self.current else { return };
+        let (ledger, me) = (&self.ledger, current.me);
+        if ledger.members().all(|id| ledger.has_reported(now, id, me)) {
+            for id in ledger.members() {
+                let message = ControlMessage::Join(self.request());
+                self.out.outputs.push_back(Output::Send { to: Destination::Member(id), message });
             }
         }
     }

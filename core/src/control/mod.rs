@@ -33,7 +33,7 @@ pub use snapshot::{MemberSnapshot, Snapshot};
 
 use crate::base::trace::Kind;
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, Random, Reader, checksum};
-use crate::message::{ControlMessage, Header, NEWS_COUNT_MAX, Word};
+use crate::message::{ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, Word};
 use crate::ring::{Keyspace, Liveness, Member, PartitionState, Report, Topology, View};
 use admission::Admission;
 use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
@@ -139,6 +139,11 @@ impl Control {
         control.tick(now.mono);
         control.settle(now.mono);
         control
+    }
+    /// Whether an earlier life that kept this was a member. One that only asked to be let in has kept its incarnation, and
+    /// may begin anew in any way.
+    pub fn was_member(kept: &Kept) -> bool {
+        kept[usize::from(SLOT_TOPOLOGY)].is_some()
     }
     /// Takes up what an earlier life kept.
     fn restore(&mut self, kept: &Kept) -> Result<(), String> {
@@ -281,16 +286,18 @@ impl Control {
             ControlMessage::Join(request) => self.on_join(now, request, true),
             ControlMessage::Welcome { bytes } => self.on_topology(&bytes),
             ControlMessage::Refused { store, reason } => {
-                // An answer to an earlier life under this name is not for this one.
-                if self.current.is_none() && store == self.config.store && self.join_at.is_some() {
+                // An answer to an earlier life under this name is not for this one, nor is one to a node that has not
+                // moved.
+                let asks = self.join_at.is_some() || self.has_moved();
+                if store == self.config.store && asks {
                     self.refuse(reason);
                 }
             }
             ControlMessage::Who { nonce, reply_to } => {
-                let (name, store) = (self.config.name.clone(), self.config.store);
-                self.write_to(reply_to, ControlMessage::Here { nonce, name, store });
+                let JoinRequest { name, store, peer, .. } = self.request();
+                self.write_to(reply_to, ControlMessage::Here { nonce, name, store, peer });
             }
-            ControlMessage::Here { nonce, store, .. } => self.on_here(nonce, store),
+            ControlMessage::Here { nonce, store, peer, .. } => self.on_here(nonce, store, &peer),
         }
     }
     fn on_word(&mut self, now: Micros, from: MemberId, word: Word) {

@@ -122,6 +122,8 @@ pub enum ExpireWhen {
     Later,
     /// Only if the new end is earlier (`LT`).
     Earlier,
+    /// Only if it has one and the new end is earlier (`XX LT`).
+    HasLater,
 }
 
 /// What a client is told.
@@ -204,6 +206,13 @@ pub enum Refusal {
     TooManySiblings(u8),
     /// Not done: the context is damaged, or of another key or cluster.
     BadContext,
+    /// Not done: by the owner's clock it came after its time was over.
+    CameLate {
+        /// Whose clock.
+        by: MemberId,
+        /// By how much.
+        late_ms: u64,
+    },
     /// Not done: the stamp would lie too far ahead of the owner's clock.
     ClockSkew {
         /// Whose clock refused it.
@@ -232,7 +241,7 @@ impl Refusal {
     /// The word before the message in RESP: what a client may do.
     pub fn code(&self) -> &'static str {
         match self {
-            Refusal::TryAgain(_) => "TRYAGAIN",
+            Refusal::TryAgain(_) | Refusal::CameLate { .. } => "TRYAGAIN",
             Refusal::ClusterDown { .. } => "CLUSTERDOWN",
             Refusal::InDoubt { .. } => "INDOUBT",
             _ => "ERR",
@@ -254,6 +263,12 @@ impl fmt::Display for Refusal {
                 write!(f, "not done: the key holds {count} siblings; read it and put with its context")
             }
             Refusal::BadContext => f.write_str("not done: the context is damaged or belongs to another key"),
+            Refusal::CameLate { by, late_ms } => {
+                write!(
+                    f,
+                    "not done, try again: it reached {by} {late_ms} ms after its time was over by the clock there; a slow network, or check both clocks"
+                )
+            }
             Refusal::ClockSkew { by, ahead_ms } => {
                 write!(f, "not done: stamped {ahead_ms} ms ahead of the clock of {by}; check both clocks")
             }

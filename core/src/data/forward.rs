@@ -208,7 +208,10 @@ impl Shard {
             ForwardAnswer::TooManySiblings(count) => {
                 self.refuse_forward(id, from, Refusal::TooManySiblings(count));
             }
-            ForwardAnswer::Expired(ahead_ms) => {
+            ForwardAnswer::Expired(late_ms) => {
+                self.refuse_forward(id, from, Refusal::CameLate { by: from, late_ms });
+            }
+            ForwardAnswer::Ahead(ahead_ms) => {
                 self.refuse_forward(id, from, Refusal::ClockSkew { by: from, ahead_ms });
             }
             ForwardAnswer::TooFew { reachable, .. } => {
@@ -311,8 +314,11 @@ impl Shard {
         let (wall, stamped) = (self.wall_ms(), put.stamp.hlc.millis());
         let late = wall.saturating_sub(stamped + u64::from(put.lifetime_ms));
         let ahead = stamped.saturating_sub(wall.max(self.store.clock.last().millis()) + SKEW_MS_MAX);
-        if late > 0 || ahead > 0 {
-            return refuse(self, ForwardAnswer::Expired(late.max(ahead)));
+        if late > 0 {
+            return refuse(self, ForwardAnswer::Expired(late));
+        }
+        if ahead > 0 {
+            return refuse(self, ForwardAnswer::Ahead(ahead));
         }
         self.store.clock.observe(put.stamp.hlc);
         let mut seen = VersionVector::new();
@@ -340,5 +346,95 @@ impl Shard {
         };
         self.taken.add(from, op, put.stamp);
         self.coordinate_put(Asker::Peer(from, op), spec);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Now, Sabotage, ShardIndex};
+    use crate::data::{Config, Input, Output};
+    use crate::lsm::{BlockCache, Options};
+    use crate::ring::{Durability, Keyspace, Member, PartitionState, Topology, View};
+    use crate::storage::MemoryDisk;
+    use crate::version::{Hlc, Resolve};
+    use alloc::{string::String, sync::Arc, vec};
+
+    const NOW: Now = Now { mono: Micros::from_secs(100), wall: Micros::from_secs(1_000_000) };
+
+    /// Two owners of everything, seen by the first.
+    fn view() -> View {
+        let member = |id| Member {
+            id: MemberId(id),
+            name: alloc::format!("n{id}"),
+            store: u64::from(id),
+            listen: String::new(),
+            admin: String::new(),
+            peer: String::new(),
+            refilling: false,
+        };
+        let owners = vec![MemberId(0), MemberId(1)];
+        let state = PartitionState { owners, since: Epoch(1), ..PartitionState::default() };
+        let topology = Topology {
+            lineage: 1,
+            epoch: Epoch(1),
+            next_member: 2,
+            members: vec![member(0), member(1)],
+            partitions: vec![state; 64],
+            keyspaces: vec![Keyspace {
+                id: KeyspaceId(0),
+                n: 2,
+                r: 1,
+                w: 1,
+                resolve: Resolve::Lww,
+                durability: Durability::Always,
+            }],
+        };
+        View { topology: Arc::new(topology), me: MemberId(0), liveness: Vec::new(), unreachable: Vec::new() }
+    }
+
+    #[test]
+    fn an_owner_tells_a_late_put_from_one_stamped_ahead() {
+        let config = Config {
+            shard: ShardIndex(0),
+            shard_count: 1,
+            entropy: 1,
+            key_bytes_max: 100,
+            value_bytes_max: 100,
+            hint_bytes_max: 100,
+            engine: Options::default(),
+            sabotage: Sabotage::NONE,
+            trace: false,
+        };
+        let (mut disk, mut cache) = (MemoryDisk::default(), BlockCache::new(1 << 20));
+        let (mut shard, ..) = Shard::open(NOW, config, &mut disk, &mut cache).unwrap();
+        shard.handle(NOW, Input::View(Arc::new(view())));
+        let wall = NOW.wall.as_millis();
+        let mut answer_to = |op, millis| {
+            let key = Bytes::from_static(b"k");
+            let (partition, _) = shard.cell_key(KeyspaceId(0), &key);
+            let stamp = Stamp { hlc: Hlc::from_millis(millis), member: MemberId(1) };
+            let put = ForwardedPut {
+                stamp,
+                value: Some(key.clone()),
+                context: None,
+                expiry: 1,
+                expires_at_ms: 0,
+                w: 1,
+                lifetime_ms: 5_000,
+                is_final: false,
+            };
+            let message = DataMessage::Forward { op, epoch: Epoch(1), keyspace: KeyspaceId(0), key, put };
+            shard.handle(NOW, Input::Message { from: MemberId(1), partition, message });
+            core::iter::from_fn(|| shard.poll()).find_map(|output| match output {
+                Output::Send { message: DataMessage::ForwardAnswer { op: to, answer }, .. } if to == op => {
+                    Some(answer)
+                }
+                _ => None,
+            })
+        };
+        assert_eq!(answer_to(1, wall - 5_300), Some(ForwardAnswer::Expired(300)));
+        assert_eq!(answer_to(2, wall + SKEW_MS_MAX + 700), Some(ForwardAnswer::Ahead(700)));
+        assert_eq!(answer_to(3, wall - 4_000), None, "it is at work");
     }
 }

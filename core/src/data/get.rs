@@ -286,7 +286,7 @@ impl Shard {
             return self.reply(op.request, Reply::Explained(text));
         }
         self.trace_ended(id, 0, op.answers.len() as u8, op.plan.tally.hinted());
-        let cell = match self.merge_answers(&op) {
+        let cell = match self.merge_answers(id, &op) {
             Ok(cell) => cell,
             Err(()) => {
                 return self.refuse(op.request, Refusal::Storage("a replica sent a damaged cell".into()));
@@ -301,7 +301,7 @@ impl Shard {
         }
     }
     /// Merges what was answered and sends the outcome to whoever was behind.
-    fn merge_answers(&mut self, op: &GetOp) -> Result<Option<Cell>, ()> {
+    fn merge_answers(&mut self, id: OpId, op: &GetOp) -> Result<Option<Cell>, ()> {
         let resolve = self.resolve(op.keyspace);
         let mut merged: Option<(Cell, Bytes)> = None;
         let mut is_mixed = false;
@@ -322,11 +322,11 @@ impl Shard {
         if let Some((_, bytes)) = &merged
             && (is_mixed || is_short)
         {
-            self.repair_readers(op, bytes);
+            self.repair_readers(id, op, bytes);
         }
         Ok(merged.map(|(cell, _)| cell))
     }
-    fn repair_readers(&mut self, op: &GetOp, merged: &Bytes) {
+    fn repair_readers(&mut self, id: OpId, op: &GetOp, merged: &Bytes) {
         let Some(state) = self.state_of(op.partition).cloned() else { return };
         let epoch = self.epoch();
         for (member, answer) in &op.answers {
@@ -335,6 +335,7 @@ impl Shard {
                 continue;
             }
             self.counters.read_repairs += 1;
+            self.trace_op(Kind::ReadRepaired, id, &[u32::from(member.0)]);
             let (keyspace, key, cell) = (op.keyspace, op.key.clone(), merged.clone());
             let message = DataMessage::Write { op: 0, epoch, keyspace, reason: Reason::Repair, key, cell };
             self.send(*member, op.partition, message);
@@ -435,6 +436,7 @@ fn is_wanted(old: Option<u64>, new: Option<u64>, when: ExpireWhen) -> bool {
         ExpireWhen::HasExpiry => old.is_some(),
         ExpireWhen::Later => late(new) > late(old),
         ExpireWhen::Earlier => late(new) < late(old),
+        ExpireWhen::HasLater => old.is_some() && late(new) < late(old),
     }
 }
 
@@ -447,7 +449,7 @@ mod tests {
 
     #[test]
     fn ends_change_as_in_redis() {
-        let cases: [(Option<u64>, Option<u64>, ExpireWhen, bool); 8] = [
+        let cases: [(Option<u64>, Option<u64>, ExpireWhen, bool); 11] = [
             (None, Some(5), ExpireWhen::Always, true),
             (None, None, ExpireWhen::Always, false),
             (Some(5), Some(5), ExpireWhen::Always, true),
@@ -456,6 +458,9 @@ mod tests {
             (Some(4), Some(5), ExpireWhen::Later, true),
             (Some(4), Some(5), ExpireWhen::NoExpiry, false),
             (None, Some(5), ExpireWhen::HasExpiry, false),
+            (None, Some(5), ExpireWhen::HasLater, false),
+            (Some(6), Some(5), ExpireWhen::HasLater, true),
+            (Some(4), Some(5), ExpireWhen::HasLater, false),
         ];
         for (old, new, when, wanted) in cases {
             assert_eq!(is_wanted(old, new, when), wanted, "{old:?} to {new:?} when {when:?}");

@@ -141,7 +141,7 @@ pub enum Work {
 #[derive(Debug, Clone)]
 pub enum WorkDone {
     /// Of [`Work::Read`].
-    Read(Result<Option<Bytes>, lsm::Error>),
+    Read(lsm::ReadDone),
     /// Of [`Work::Scan`].
     Scan(Result<lsm::ScanPage, lsm::Error>),
     /// Of [`Work::Job`].
@@ -189,6 +189,12 @@ pub struct Counters {
     pub tombstones: u64,
     /// Gauge: about how many live keys.
     pub keys: u64,
+    /// Gauge: keys whose values have all expired, which stay until something overwrites them.
+    pub expired_keys: u64,
+    /// Gauge: entries of version vectors by actors of which no value is left.
+    pub old_vector_entries: u64,
+    /// Puts that left a key with so many siblings that somebody should resolve them.
+    pub crowded_puts: u64,
 }
 
 /// A picture for status pages and the visualizer.

@@ -8,6 +8,7 @@
 
 mod actors;
 mod audit;
+mod census;
 mod client;
 mod compare;
 mod explain;

@@ -32,6 +32,8 @@ pub(super) enum ScanFor {
     Wanted { to: MemberId, partition: PartitionId, keys: Vec<KeyDigest> },
     /// Hints that are to be delivered.
     Hints { target: MemberId },
+    /// What nothing collects is counted.
+    Census,
 }
 
 /// A page that ends between two hashes.
@@ -68,6 +70,9 @@ impl Shard {
                 Err(_) => self.on_hints_unread(target),
             };
         }
+        if let ScanFor::Census = what {
+            return self.on_census(result);
+        }
         let Ok(page) = result else {
             // Who waits for it asks again; a scan is told.
             if let ScanFor::Scan { to, partition, op } = what {
@@ -93,7 +98,7 @@ impl Shard {
                 self.compare_digests(from, partition, (first, last), &keys, page);
             }
             ScanFor::Wanted { to, partition, keys } => self.send_wanted(to, partition, &keys, page),
-            ScanFor::Hints { .. } => {} // Taken above.
+            ScanFor::Hints { .. } | ScanFor::Census => {} // Taken above.
         }
     }
     /// The range of a keyspace's cells from one hash to another, as a page of at most `limit`.

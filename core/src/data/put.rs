@@ -15,8 +15,8 @@ use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer
 use crate::quorum::{Plan, Purpose, Verdict};
 use crate::ring::View;
 use crate::version::{
-    Body, Cover, Dot, ExpiryMark, Hlc, Resolve, SIBLING_COUNT_MAX, SKEW_MS_MAX, Sibling, Stamp,
-    VersionVector, decode_context,
+    Body, Cover, Dot, ExpiryMark, Hlc, Resolve, SIBLING_COUNT_MAX, SIBLING_COUNT_WARN, SKEW_MS_MAX, Sibling,
+    Stamp, VersionVector, decode_context,
 };
 use alloc::string::ToString;
 use bytes::Bytes;
@@ -262,6 +262,7 @@ impl Shard {
         if after > SIBLING_COUNT_MAX && after > before && !self.config.sabotage.is(Bug::SiblingBoundIgnored) {
             return self.refuse_put(id, Refusal::TooManySiblings(before.min(255) as u8));
         }
+        self.counters.crowded_puts += u64::from(after >= SIBLING_COUNT_WARN && after > before);
         self.counters.lww_discarded += u64::from(merged.discarded);
         let new = Held::of(merged.cell);
         let written = if is_hint {

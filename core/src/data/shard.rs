@@ -1,4 +1,5 @@
 use super::actors::Actors;
+use super::census::{CENSUS_EVERY, Census};
 use super::compare::Compare;
 use super::forward::{ForwardOp, Taken};
 use super::get::GetOp;
@@ -111,6 +112,7 @@ pub struct Shard {
     pub(super) trace: Trace,
     pub(super) random: Random,
     pub(super) compare: Compare,
+    pub(super) census: Census,
     pub(super) handoff: Handoff,
     pub(super) transfer: Transfer,
     pub(super) taken: Taken,
@@ -146,7 +148,8 @@ impl Shard {
         timers.set(now.mono + SYNC_EVERY, Timer::SyncLog);
         timers.set(now.mono + Micros(random.below(COMPARE_EVERY.0)), Timer::Compare);
         timers.set(now.mono + TEND_EVERY, Timer::Tend);
-        let shard = Shard {
+        timers.set(now.mono + CENSUS_EVERY, Timer::Census);
+        let mut shard = Shard {
             trace: Trace::new(0, config.trace),
             // Room for 2^40 operations a life; 0 is nobody's.
             next_op: random.next_u64() << 40 | 1,
@@ -161,6 +164,7 @@ impl Shard {
             counters: Counters::default(),
             random,
             compare: Compare::default(),
+            census: Census::default(),
             handoff: Handoff::default(),
             transfer: Transfer::default(),
             taken: Taken::default(),
@@ -174,6 +178,7 @@ impl Shard {
             loopback: VecDeque::new(),
             sync_due: false,
         };
+        shard.store.db_mut().set_listened(shard.trace.on());
         Ok((shard, kept, recovery))
     }
     /// Takes what happened.
@@ -200,6 +205,8 @@ impl Shard {
         }
         self.run_timers();
         self.run_loopback();
+        let events = self.store.db_mut().take_events();
+        self.trace_engine(events);
     }
     /// What to do next; drain until `None`.
     pub fn poll(&mut self) -> Option<Output> {
@@ -217,6 +224,8 @@ impl Shard {
             return Some(Output::LogSync(sync));
         }
         let job = self.store.db_mut().job()?;
+        let events = self.store.db_mut().take_events();
+        self.trace_engine(events);
         let id = self.work_id();
         Some(Output::Work { id, work: Work::Job(job) })
     }
@@ -255,6 +264,7 @@ impl Shard {
     /// Starts or stops recording events.
     pub fn set_trace(&mut self, on: bool) {
         self.trace.set_on(on);
+        self.store.db_mut().set_listened(on);
     }
     /// Takes the events since the last call.
     pub fn take_trace(&mut self) -> Vec<u32> {
@@ -400,7 +410,8 @@ impl Shard {
     fn on_work(&mut self, id: u64, done: WorkDone) {
         match done {
             WorkDone::Job(done) => self.store.db_mut().on_job(done),
-            WorkDone::Read(result) => {
+            WorkDone::Read(lsm::ReadDone { result, events }) => {
+                self.trace_engine(events);
                 if let Some(engine_key) = self.reads.remove(&id) {
                     self.on_read_done(&engine_key, result);
                 }
@@ -470,6 +481,10 @@ impl Shard {
                     self.tend_transfers();
                     self.timers.set(self.now.mono + TEND_EVERY, Timer::Tend);
                 }
+                Timer::Census => {
+                    self.tend_census();
+                    self.timers.set(self.now.mono + CENSUS_EVERY, Timer::Census);
+                }
             }
         }
     }
@@ -509,7 +524,11 @@ impl Shard {
             self.waiting_count += 1;
             return;
         }
-        match self.store.get(&engine_key) {
+        let found = self.store.get(&engine_key);
+        if self.trace.on() && !matches!(found, Lookup::OnDisk(_)) {
+            self.trace_engine([lsm::Event::Read { step: lsm::ReadStep::Memory, table: 0 }]);
+        }
+        match found {
             Lookup::Found(bytes) => self.proceed(&engine_key, Some(bytes), then),
             Lookup::Absent => self.proceed(&engine_key, None, then),
             Lookup::OnDisk(read) => {
@@ -697,6 +716,31 @@ impl Shard {
             payload.extend_from_slice(&split(op));
             payload.extend_from_slice(rest);
             self.trace.emit(self.now.mono, kind, &payload);
+        }
+    }
+    /// Records what the engine did.
+    fn trace_engine(&mut self, events: impl IntoIterator<Item = lsm::Event>) {
+        let now = self.now.mono;
+        let short = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        for event in events {
+            let (kind, payload, count): (Kind, [u32; 3], usize) = match event {
+                lsm::Event::Appended { bytes, records } => {
+                    (Kind::LogAppended, [short(bytes), short(records), 0], 2)
+                }
+                lsm::Event::Synced(through) => {
+                    let [low, high] = split(through.0);
+                    (Kind::LogSynced, [low, high, 0], 2)
+                }
+                lsm::Event::Frozen { bytes } => (Kind::MemtableFrozen, [short(bytes), 0, 0], 1),
+                lsm::Event::Flushed { table, entries, bytes } => {
+                    (Kind::TableFlushed, [short(table), short(entries), short(bytes)], 3)
+                }
+                lsm::Event::Compacted { level, tables_in, tables_out } => {
+                    (Kind::Compacted, [u32::from(level), tables_in, tables_out], 3)
+                }
+                lsm::Event::Read { step, table } => (Kind::ReadStep, [step as u32, short(table), 0], 2),
+            };
+            self.trace.emit(now, kind, &payload[..count]);
         }
     }
     /// Records an event; `key` becomes the word that names it, put last.

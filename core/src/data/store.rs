@@ -55,7 +55,7 @@ impl Store {
         let mut read = |key: &[u8]| match db.get(key) {
             Lookup::Found(bytes) => Ok(Some(bytes)),
             Lookup::Absent => Ok(None),
-            Lookup::OnDisk(read) => read.run(storage, cache),
+            Lookup::OnDisk(read) => read.run(storage, cache).result,
         };
         let ceiling = read(&system_key(SystemKey::Ceiling))?;
         let ceiling = ceiling.and_then(|bytes| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)));

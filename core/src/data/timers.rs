@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Compare,
     /// Hints and transfers are looked after.
     Tend,
+    /// The next page of the census is due.
+    Census,
 }
 
 /// Times at which something is due. Two lanes take the many timers of requests, which come nearly in order, at the cost

@@ -1,6 +1,6 @@
 use super::{
-    Batch, Error, Job, JobDone, LogDone, LogSync, LogSyncDone, LogWrite, Lookup, Options, Recovery, Scan,
-    ScanRange, TableRead,
+    Batch, Error, Event, Job, JobDone, LogDone, LogSync, LogSyncDone, LogWrite, Lookup, Options, Recovery,
+    Scan, ScanRange, TableRead,
     cache::BlockCache,
     compaction::{self, MergePlan, Plan},
     job::{JobError, JobKind, JobOutput},
@@ -146,6 +146,8 @@ pub struct Db {
     flushes: u64,
     compactions: u64,
     failed_jobs: u64,
+    is_listened: bool,
+    events: Vec<Event>,
 }
 
 /// What recovery hands over to a new engine.
@@ -207,6 +209,22 @@ impl Db {
             flushes: 0,
             compactions: 0,
             failed_jobs: 0,
+            is_listened: false,
+            events: Vec::new(),
+        }
+    }
+    /// Begins or ends to collect events.
+    pub fn set_listened(&mut self, on: bool) {
+        self.is_listened = on;
+        self.events.clear();
+    }
+    /// Takes the events since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        core::mem::take(&mut self.events)
+    }
+    fn note(&mut self, event: Event) {
+        if self.is_listened {
+            self.events.push(event);
         }
     }
 
@@ -255,6 +273,7 @@ impl Db {
             key: Bytes::copy_from_slice(key),
             version: self.version.clone(),
             space: self.options.cache_space,
+            is_listened: self.is_listened,
         })
     }
     /// Newest first.
@@ -274,8 +293,20 @@ impl Db {
     }
     /// Takes a finished log write.
     pub fn on_log(&mut self, done: LogDone) {
+        let (bytes, written, synced) = (done.bytes(), self.written(), self.synced());
         if let Err(error) = self.log.on_write(done) {
             self.poison(error);
+        }
+        let records = self.written().0 - written.0;
+        if records > 0 {
+            self.note(Event::Appended { bytes, records });
+        }
+        self.note_synced(synced);
+    }
+    fn note_synced(&mut self, before: Ticket) {
+        let through = self.synced();
+        if through > before {
+            self.note(Event::Synced(through));
         }
     }
     /// A sync of all that is written and not yet durable; `None` when there is nothing or one is in flight.
@@ -284,9 +315,11 @@ impl Db {
     }
     /// Takes a finished sync.
     pub fn on_log_sync(&mut self, done: LogSyncDone) {
+        let synced = self.synced();
         if let Err(error) = self.log.on_sync(done) {
             self.poison(error);
         }
+        self.note_synced(synced);
     }
     fn poison(&mut self, error: StorageError) {
         self.poison.get_or_insert(error);
@@ -352,6 +385,7 @@ impl Db {
         if self.active.is_empty() {
             return;
         }
+        self.note(Event::Frozen { bytes: self.active.bytes() });
         self.log.rotate();
         let table = core::mem::replace(&mut self.active, Memtable::new(self.options.memtable_bytes));
         self.frozen.push_back(Frozen { table: Arc::new(table), last: self.log.issued() });
@@ -463,6 +497,8 @@ impl Db {
         match compaction::pick(&self.version, &self.options)? {
             Plan::Move { inputs, level } => {
                 let run = self.run_for(level);
+                let count = inputs.len() as u32;
+                self.note(Event::Compacted { level, tables_in: count, tables_out: count });
                 let mut edit = Edit::default();
                 for input in inputs {
                     edit.removed.push(Removed {
@@ -504,6 +540,10 @@ impl Db {
             (JobKind::Flush, JobOutput::Tables(tables)) => {
                 let Some(frozen) = self.frozen.front() else { return };
                 let mut edit = Edit { flushed: Some(frozen.last), ..Edit::default() };
+                for table in &tables {
+                    let (entries, bytes) = (table.entries, table.file_bytes);
+                    self.note(Event::Flushed { table: table.number, entries, bytes });
+                }
                 let run = self.run_for(0);
                 let tables = tables.into_iter();
                 edit.added.extend(tables.map(|table| Added { level: 0, run, table: Arc::new(table) }));
@@ -512,6 +552,11 @@ impl Db {
             (JobKind::Compaction, JobOutput::Tables(tables)) => {
                 let Some(Compacting::Merging(plan)) = self.compacting.clone() else { return };
                 let run = self.run_for(plan.level);
+                self.note(Event::Compacted {
+                    level: plan.level,
+                    tables_in: plan.inputs.len() as u32,
+                    tables_out: tables.len() as u32,
+                });
                 let edit = plan.edit(tables, run);
                 self.pending.push_back(Pending { edit, ends_compaction: true, ..Pending::default() });
             }

@@ -101,6 +101,13 @@ pub struct LogDone {
     result: Result<(), StorageError>,
 }
 
+impl LogDone {
+    /// Bytes that were to be written.
+    pub fn bytes(&self) -> u64 {
+        self.write.bytes()
+    }
+}
+
 /// A sync of what was already written, which may run beside later writes.
 #[derive(Debug, Clone)]
 pub struct LogSync {

@@ -44,6 +44,7 @@ mod read;
 mod scan;
 
 mod error;
+mod event;
 #[cfg(test)]
 mod tests;
 
@@ -51,9 +52,10 @@ pub use batch::{BATCH_BYTES_MAX, Batch, KEY_BYTES_MAX};
 pub use cache::BlockCache;
 pub use db::{Db, Stats, Ticket};
 pub use error::Error;
+pub use event::{Event, ReadStep};
 pub use job::{Job, JobDone, JobKind};
 pub use log::{LogDone, LogSync, LogSyncDone, LogWrite};
 pub use options::Options;
-pub use read::{Lookup, TableRead};
+pub use read::{Lookup, ReadDone, TableRead};
 pub use recover::Recovery;
 pub use scan::{Scan, ScanPage, ScanRange};

@@ -21,7 +21,7 @@ pub(super) use cursor::TableCursor;
 pub(super) use writer::TableWriter;
 
 use super::{
-    Error,
+    Error, ReadStep,
     block::Block,
     cache::{BlockCache, CacheKey, Cached},
     entry::{Kind, key_hash},
@@ -230,6 +230,7 @@ pub(super) fn get<S: Storage>(
     table: &Table,
     key: &[u8],
     hash: u64,
+    mut note: impl FnMut(ReadStep),
 ) -> Result<Option<(Kind, Bytes)>, Error> {
     if table.top.len == 0 {
         return Ok(None);
@@ -241,13 +242,16 @@ pub(super) fn get<S: Storage>(
     }
     let (index, filter) = top_handles(table, &top, at)?;
     if !loader.filter_may_hold(table, filter, hash)? {
+        note(ReadStep::FilterNo);
         return Ok(None);
     }
+    note(ReadStep::FilterYes);
     let index = loader.block(table, index)?;
     let at = index.lower_bound(key);
     if at == index.count() {
         return Ok(None);
     }
+    note(ReadStep::Block);
     let data = loader.block(table, data_handle(table, &index, at)?)?;
     Ok(data.find(key, hash).map(|entry| (entry.kind, data.value(entry.value))))
 }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod decode;
+mod events;
 mod faults;
 mod files;
 mod golden;
@@ -60,7 +61,7 @@ impl<S: Storage> Rig<S> {
         match self.db.get(key) {
             Lookup::Found(value) => Ok(Some(value)),
             Lookup::Absent => Ok(None),
-            Lookup::OnDisk(read) => read.run(&self.disk, &mut self.cache),
+            Lookup::OnDisk(read) => read.run(&self.disk, &mut self.cache).result,
         }
     }
     pub(super) fn scan(&mut self, mut range: ScanRange) -> Result<Vec<(Bytes, Bytes)>, Error> {

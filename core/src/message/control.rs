@@ -218,6 +218,8 @@ pub enum ControlMessage {
         name: String,
         /// The random number of its data dir.
         store: u64,
+        /// Where peers reach it, as it says itself: tells a node from a copy of its data dir.
+        peer: String,
     },
 }
 
@@ -252,10 +254,11 @@ impl ControlMessage {
                 w.u64(*nonce);
                 w.bytes(reply_to.as_bytes());
             }
-            ControlMessage::Here { nonce, name, store } => {
+            ControlMessage::Here { nonce, name, store, peer } => {
                 w.u64(*nonce);
                 w.bytes(name.as_bytes());
                 w.u64(*store);
+                w.bytes(peer.as_bytes());
             }
         }
     }
@@ -266,7 +269,7 @@ impl ControlMessage {
             2 => ControlMessage::Welcome { bytes: copied(r)? },
             3 => ControlMessage::Refused { store: r.u64()?, reason: text(r)? },
             4 => ControlMessage::Who { nonce: r.u64()?, reply_to: text(r)? },
-            5 => ControlMessage::Here { nonce: r.u64()?, name: text(r)?, store: r.u64()? },
+            5 => ControlMessage::Here { nonce: r.u64()?, name: text(r)?, store: r.u64()?, peer: text(r)? },
             kind => ControlMessage::Said { header: Header::decode(r)?, word: Word::decode(kind, r)? },
         })
     }
@@ -561,7 +564,7 @@ mod tests {
             ControlMessage::Welcome { bytes },
             ControlMessage::Refused { store: 11, reason: "the name is taken".into() },
             ControlMessage::Who { nonce: 1, reply_to: "a:3".into() },
-            ControlMessage::Here { nonce: 1, name: "n4".into(), store: 11 },
+            ControlMessage::Here { nonce: 1, name: "n4".into(), store: 11, peer: "a:3".into() },
         ]);
         samples
     }

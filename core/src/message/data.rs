@@ -115,8 +115,10 @@ pub enum ForwardAnswer {
     },
     /// Not done: too many siblings.
     TooManySiblings(u8),
-    /// Not done: the copy came after its client had given up, or its stamp lies this far ahead, in milliseconds.
+    /// Not done: by the owner's clock it came so many milliseconds after its client had given up.
     Expired(u64),
+    /// Not done: its stamp lies so many milliseconds further ahead of the owner's clock than it may.
+    Ahead(u64),
     /// Outcome unknown.
     InDoubt {
         /// Acknowledgements that came.
@@ -648,6 +650,10 @@ fn forward_answer(w: &mut Writer<'_>, answer: &ForwardAnswer) {
             w.varint(*millis);
         }
         ForwardAnswer::InDoubt { acks, needed } => w.raw(&[7, *acks, *needed]),
+        ForwardAnswer::Ahead(millis) => {
+            w.u8(8);
+            w.varint(*millis);
+        }
     }
 }
 fn read_forward_answer(r: &mut Reader<'_>) -> Result<ForwardAnswer, DecodeError> {
@@ -660,6 +666,7 @@ fn read_forward_answer(r: &mut Reader<'_>) -> Result<ForwardAnswer, DecodeError>
         5 => ForwardAnswer::TooManySiblings(r.u8()?),
         6 => ForwardAnswer::Expired(r.varint()?),
         7 => ForwardAnswer::InDoubt { acks: r.u8()?, needed: r.u8()? },
+        8 => ForwardAnswer::Ahead(r.varint()?),
         _ => return Err(r.error("a known answer")),
     })
 }
@@ -698,6 +705,7 @@ mod tests {
                 answer: ForwardAnswer::Done { existed: true, acks: 2, hinted: 1 }
             },
             DataMessage::ForwardAnswer { op, answer: ForwardAnswer::Expired(300) },
+            DataMessage::ForwardAnswer { op, answer: ForwardAnswer::Ahead(300) },
             DataMessage::TreeDigest { epoch, group: 3, digest: 1 << 100 },
             DataMessage::TreeRoots { epoch, group: 3, roots: alloc::vec![(3, 5)] },
             DataMessage::TreeBranches { epoch, sums: [1; 32] },

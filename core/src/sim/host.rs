@@ -236,7 +236,7 @@ impl Host {
 /// Whether the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
 pub(super) fn is_failure(done: &WorkDone) -> bool {
     let error = match done {
-        WorkDone::Read(Err(error)) | WorkDone::Scan(Err(error)) => error,
+        WorkDone::Read(lsm::ReadDone { result: Err(error), .. }) | WorkDone::Scan(Err(error)) => error,
         _ => return false,
     };
     *error != lsm::Error::Superseded

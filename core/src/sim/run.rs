@@ -70,3 +70,30 @@ pub fn run_twice(options: Options) -> RunReport {
     }
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::trace::{Kind, records};
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_of_event_happens() {
+        let mut missing: BTreeSet<Kind> = Kind::ALL.iter().copied().collect();
+        for seed in 0..200 {
+            let options = Options { keep_trace: true, ..Options::drawn(seed) };
+            let script = default_script(&options);
+            let end = script.end();
+            let mut world = World::new(options, script);
+            world.run_until(end);
+            let words = world.take_trace();
+            records(&words).for_each(|record| {
+                missing.remove(&record.kind);
+            });
+            if missing.is_empty() {
+                return;
+            }
+        }
+        panic!("never: {missing:?}");
+    }
+}

@@ -21,13 +21,30 @@ const SCAN_COUNT_MAX: u32 = 4_096;
 /// Bytes of values of a page, about.
 const SCAN_BYTES_MAX: usize = 16 << 20;
 
-/// A key and its value, as batches and scans carry them: two lengths (u32, little-endian), then the bytes.
-pub type Entry = (Bytes, Bytes);
+/// A key and its value, as batches and scans carry them.
+///
+/// ```text
+///  0         4           8              16    16 + key
+///  ├─ key u32 ┼─ value u32 ┼─ expires u64 ┼─ key ─┼─ value ─┤     all little-endian
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: Bytes,
+    /// Its value.
+    pub value: Bytes,
+    /// When that ends, in Unix milliseconds; 0 for never.
+    pub expires_at_ms: u64,
+}
+
+/// Bytes of an entry before its key.
+const ENTRY_HEAD_BYTES: usize = 16;
 
 /// Appends an entry.
-pub fn write_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub fn write_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8], expires_at_ms: u64) {
     out.extend_from_slice(&(key.len() as u32).to_le_bytes());
     out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    out.extend_from_slice(&expires_at_ms.to_le_bytes());
     out.extend_from_slice(key);
     out.extend_from_slice(value);
 }
@@ -37,13 +54,18 @@ pub fn read_entries(bytes: &Bytes) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let head = bytes.get(at..)?.first_chunk::<8>()?;
-        let [a, b, c, d, e, f, g, h] = *head;
-        let (key, value) =
-            (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize);
-        let (from, middle) = (at + 8, at + 8 + key);
+        let (key, rest) = bytes.get(at..)?.split_first_chunk::<4>()?;
+        let (value, rest) = rest.split_first_chunk::<4>()?;
+        let expires_at_ms = u64::from_le_bytes(*rest.first_chunk::<8>()?);
+        let (key, value) = (u32::from_le_bytes(*key) as usize, u32::from_le_bytes(*value) as usize);
+        let from = at + ENTRY_HEAD_BYTES;
+        let middle = from.checked_add(key)?;
         let end = middle.checked_add(value).filter(|end| *end <= bytes.len())?;
-        entries.push((bytes.slice(from..middle), bytes.slice(middle..end)));
+        entries.push(Entry {
+            key: bytes.slice(from..middle),
+            value: bytes.slice(middle..end),
+            expires_at_ms,
+        });
         at = end;
     }
     Some(entries)
@@ -58,7 +80,9 @@ struct Problem {
 
 fn problem(refusal: &Refusal) -> Response {
     let status = match refusal {
-        Refusal::TryAgain(_) | Refusal::ClusterDown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::TryAgain(_) | Refusal::CameLate { .. } | Refusal::ClusterDown { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Refusal::InDoubt { .. } => StatusCode::GATEWAY_TIMEOUT,
         Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -149,12 +173,12 @@ pub struct BulkFailure {
 /// `POST /bulk`: entries to be written, all in flight together.
 pub async fn bulk(State(admin): State<Admin>, body: Body) -> Response {
     let Some(entries) = read_entries(&body) else { return bad("the body is not whole entries") };
-    let put = |(key, value): Entry| Op::Put {
+    let put = |entry: Entry| Op::Put {
         // Copies: slices would keep the whole body alive as long as one of its keys is.
-        key: Bytes::copy_from_slice(&key),
-        value: Bytes::copy_from_slice(&value),
+        key: Bytes::copy_from_slice(&entry.key),
+        value: Bytes::copy_from_slice(&entry.value),
         context: None,
-        expiry: Expiry::Never,
+        expiry: if entry.expires_at_ms == 0 { Expiry::Never } else { Expiry::At(entry.expires_at_ms) },
         w: None,
     };
     let replies = admin.ask(entries.into_iter().map(put).collect()).await;
@@ -205,8 +229,8 @@ pub async fn scan(State(admin): State<Admin>, Query(query): Query<ScanQuery>) ->
                 Reply::Read(read) => {
                     let winner = read.cell.as_ref().and_then(|cell| cell.winner(admin.now_ms()));
                     // One that has gone meanwhile is no longer part of the answer.
-                    if let Some(value) = winner.and_then(Sibling::value) {
-                        write_entry(&mut body, &entry.key, value);
+                    if let Some((winner, value)) = winner.and_then(|winner| Some((winner, winner.value()?))) {
+                        write_entry(&mut body, &entry.key, value, winner.expires_at_ms().unwrap_or(0));
                     }
                 }
                 Reply::Refused(refusal) => return problem(&refusal),
@@ -237,17 +261,20 @@ mod tests {
     #[test]
     fn entries_read_back_and_cut_ones_are_refused() {
         let mut bytes = Vec::new();
-        write_entry(&mut bytes, b"k", b"");
-        write_entry(&mut bytes, b"", &[0xff; 300]);
+        write_entry(&mut bytes, b"k", b"", 7);
+        write_entry(&mut bytes, b"", &[0xff; 300], 0);
         let whole = Bytes::from(bytes);
         let entries = read_entries(&whole).unwrap();
         assert_eq!(
             entries,
-            [(Bytes::from_static(b"k"), Bytes::new()), (Bytes::new(), Bytes::from(vec![0xff; 300]))]
+            [
+                Entry { key: Bytes::from_static(b"k"), value: Bytes::new(), expires_at_ms: 7 },
+                Entry { key: Bytes::new(), value: Bytes::from(vec![0xff; 300]), expires_at_ms: 0 }
+            ]
         );
         for cut in 1..whole.len() {
             let read = read_entries(&whole.slice(..cut));
-            assert!(read.is_none() || cut == 9, "cut at {cut}");
+            assert!(read.is_none() || cut == ENTRY_HEAD_BYTES + 1, "cut at {cut}");
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::Admin;
 use crate::command::{process, specs};
-use crate::reactor::{BOUNDS_US, REFUSAL_CODES, ThreadCounters};
+use crate::reactor::{BOUNDS_US, Family, Histogram, REFUSAL_CODES, ThreadCounters};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -9,9 +9,11 @@ use kvorum_core::ring::Liveness;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Counters of core that may fall.
-const GAUGES: &[&str] = &["hints_pending", "hint_bytes", "tombstones", "keys"];
+const GAUGES: &[&str] =
+    &["hints_pending", "hint_bytes", "tombstones", "keys", "expired_keys", "old_vector_entries"];
 
 /// The text format of Prometheus, version 0.0.4.
 #[derive(Default)]
@@ -42,7 +44,7 @@ pub async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     process_lines(&admin, &mut text);
     request_lines(&admin, &mut text);
     cluster_lines(&admin, &mut text);
-    sync_lines(&admin, &mut text);
+    time_lines(&admin, &mut text);
     shard_lines(&snapshots, &mut text);
     engine_lines(&snapshots, &mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.0)
@@ -119,17 +121,40 @@ fn cluster_lines(admin: &Admin, text: &mut Text) {
     text.one("kvorum_ring_moving_partitions", "gauge", "Partitions on their way to other owners.", &moving);
 }
 
-fn sync_lines(admin: &Admin, text: &mut Text) {
+fn time_lines(admin: &Admin, text: &mut Text) {
     let name = "kvorum_wal_fsync_duration_seconds";
-    let times = &admin.shared.sync_times;
-    let counts = times.cumulated();
     text.head(name, "histogram", "Log syncs, with the write where it waits for one.");
+    histogram(text, name, &[], [&admin.shared.sync_times]);
+    let name = "kvorum_request_duration_seconds";
+    text.head(
+        name,
+        "histogram",
+        "From the turn that read a request to the end of the turn that answered it.",
+    );
+    for (index, family) in Family::NAMES.iter().enumerate() {
+        let threads = admin.shared.counters.iter().map(|thread| &thread.request_times[index]);
+        histogram(text, name, &[("family", family)], threads);
+    }
+}
+
+fn histogram<'a>(
+    text: &mut Text,
+    name: &str,
+    labels: &[(&str, &dyn Display)],
+    parts: impl IntoIterator<Item = &'a Histogram>,
+) {
+    let (mut counts, mut sum) = ([0; BOUNDS_US.len() + 1], Duration::ZERO);
+    for part in parts {
+        counts.iter_mut().zip(part.cumulated()).for_each(|(count, more)| *count += more);
+        sum += part.sum();
+    }
     let bounds = BOUNDS_US.iter().map(|bound| (*bound as f64 / 1e6).to_string()).chain(["+Inf".into()]);
     for (bound, count) in bounds.zip(counts) {
-        text.line(&format!("{name}_bucket"), &[("le", &bound)], &count);
+        let labels = [labels, &[("le", &bound as &dyn Display)]].concat();
+        text.line(&format!("{name}_bucket"), &labels, &count);
     }
-    text.line(&format!("{name}_sum"), &[], &times.sum().as_secs_f64());
-    text.line(&format!("{name}_count"), &[], &counts[BOUNDS_US.len()]);
+    text.line(&format!("{name}_sum"), labels, &sum.as_secs_f64());
+    text.line(&format!("{name}_count"), labels, &counts[BOUNDS_US.len()]);
 }
 
 /// All counters of core, by their own names.

@@ -1,6 +1,6 @@
 use super::client::Client;
 use super::{AdminOptions, DONE, NOT_DONE, PARTLY, complain};
-use crate::admin::read_entries;
+use crate::admin::{Entry, read_entries};
 use bytes::Bytes;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,14 +9,20 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// When a value ends, in Unix milliseconds.
+pub(super) const EXPIRES_COLUMN: &str = "expires_at_ms";
+
 /// A page that may be tried again is, this often.
 const TRIES: u32 = 8;
 
 /// Flags of `kvorum export`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A .jsonl file gets one object for each key: {\"key\": …, \"value\": …}; bytes that are no UTF-8 text are written as
-\"key_hex\" and \"value_hex\". A .csv file gets the columns key and value, and refuses such bytes.
+A .jsonl file gets one object for each key: {\"key\": …, \"value\": …}, and \"expires_at_ms\" (Unix milliseconds) for
+one that ends; bytes that are no UTF-8 text are written as \"key_hex\" and \"value_hex\". A .csv file gets the columns
+key, value and expires_at_ms, and refuses such bytes. `kvorum import FILE --exported` writes the same keys again.
+
+Of concurrent values only the winner is written.
 
 Keys that are written or deleted meanwhile may or may not be in it. The file appears under its name when it is whole.")]
 pub struct ExportOptions {
@@ -32,7 +38,7 @@ enum Target {
 }
 
 impl Target {
-    fn write(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+    fn write(&mut self, Entry { key, value, expires_at_ms }: &Entry) -> Result<(), String> {
         match self {
             Target::Lines(out) => {
                 let mut map = serde_json::Map::new();
@@ -42,15 +48,19 @@ impl Target {
                         Err(_) => map.insert(format!("{name}_hex"), crate::command::to_hex(bytes).into()),
                     };
                 }
+                if *expires_at_ms > 0 {
+                    map.insert(EXPIRES_COLUMN.into(), (*expires_at_ms).into());
+                }
                 writeln!(out, "{}", serde_json::Value::Object(map)).map_err(|error| error.to_string())
             }
             Target::Csv(out) => {
                 let text = |bytes| std::str::from_utf8(bytes).ok();
+                let expires = if *expires_at_ms == 0 { String::new() } else { expires_at_ms.to_string() };
                 let (Some(key_text), Some(value_text)) = (text(key), text(value)) else {
                     let key = String::from_utf8_lossy(key);
                     return Err(format!("key {key}: it or its value is no UTF-8 text; export to .jsonl"));
                 };
-                out.write_record([key_text, value_text]).map_err(|error| error.to_string())
+                out.write_record([key_text, value_text, &expires]).map_err(|error| error.to_string())
             }
         }
     }
@@ -82,7 +92,7 @@ pub fn run(options: &ExportOptions) -> u8 {
     let mut target = if is_csv {
         let mut writer = csv::Writer::from_writer(file);
         // An error here comes again with the first row.
-        let _ = writer.write_record(["key", "value"]);
+        let _ = writer.write_record(["key", "value", EXPIRES_COLUMN]);
         Target::Csv(Box::new(writer))
     } else {
         Target::Lines(file)
@@ -132,8 +142,8 @@ fn pages(client: &Client, target: &mut Target, bar: &ProgressBar) -> Result<(), 
         };
         let next = answer.cursor;
         let entries = read_entries(&Bytes::from(answer.done()?)).ok_or("the node's answer is cut off")?;
-        for (key, value) in &entries {
-            target.write(key, value)?;
+        for entry in &entries {
+            target.write(entry)?;
         }
         bar.inc(entries.len() as u64);
         match next {

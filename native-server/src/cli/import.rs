@@ -1,6 +1,6 @@
 use super::client::{Answer, Client};
 use super::{AdminOptions, DONE, NOT_DONE, PARTLY, complain};
-use crate::admin::{BulkReply, write_entry};
+use crate::admin::{BulkReply, Entry, write_entry};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rows::{Row, Rows};
@@ -31,21 +31,26 @@ const NAMED_BEFORE_STOP: u64 = 3;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 The value of each key is its row as a JSON object. A CSV file begins with a line of column names; of a JSON-lines file
-each line is one object.
+each line is one object. With --exported the file is one that `kvorum export` made: each key gets the value it had, byte
+by byte, and ends when it would have; keys that have ended meanwhile are left out.
 
 Examples:
   kvorum import people.csv --key id
   kvorum import cities.jsonl --key 'city:{country}:{name}' --repeat number
   kvorum import big.csv --key id --on-error skip
   kvorum import big.csv --key id --skip-lines 120000     # go on where it stopped
+  kvorum import all.jsonl --exported                     # what `kvorum export all.jsonl` wrote
 
 Exit status: 0 all rows written, 1 none, 2 a mistake on the command line, 3 some.")]
 pub struct ImportOptions {
     /// A .csv, .jsonl, .ndjson or .json (lines) file
     file: PathBuf,
     /// The column that is the key, or a template like 'city:{country}:{name}'
-    #[arg(long, value_name = "COLUMN|TEMPLATE")]
-    key: String,
+    #[arg(long, value_name = "COLUMN|TEMPLATE", required_unless_present = "exported")]
+    key: Option<String>,
+    /// The file was written by `kvorum export`: its keys, values and ends come back as they were
+    #[arg(long, conflicts_with_all = ["key", "repeat"])]
+    exported: bool,
     /// What to do with a row that cannot be read or written
     #[arg(long, default_value = "stop")]
     on_error: OnError,
@@ -97,6 +102,8 @@ struct Outcome {
 struct Tally {
     written: u64,
     failed: u64,
+    /// Exported keys whose end has passed.
+    ended: u64,
     /// Every line up to this one was dealt with.
     through_line: u64,
     first_failed: Option<u64>,
@@ -104,13 +111,14 @@ struct Tally {
 
 /// `kvorum import`.
 pub fn run(options: &ImportOptions) -> u8 {
-    let template = match Template::parse(&options.key) {
+    let template = match options.key.as_deref().map(Template::parse).transpose() {
         Ok(template) => template,
         Err(why) => {
             complain(why);
             return 2;
         }
     };
+    let maker = Maker { template, repeat: options.repeat, seen: HashMap::new() };
     let rows = match Rows::open(&options.file) {
         Ok(rows) => rows,
         Err(why) => {
@@ -129,7 +137,7 @@ pub fn run(options: &ImportOptions) -> u8 {
             scope.spawn(move || send_batches(&client, &batches, &outcome_in));
             lanes.push((batch_in, outcomes));
         }
-        feed(options, &template, rows, &lanes, &bar, &mut tally);
+        feed(options, maker, rows, &lanes, &bar, &mut tally);
     });
     bar.finish_and_clear();
     report(options, &tally, bar.elapsed())
@@ -151,13 +159,13 @@ type Lane = (SyncSender<Batch>, Receiver<Outcome>);
 /// Reads rows into batches and deals them out in turn, so that outcomes come back in the order of the file.
 fn feed(
     options: &ImportOptions,
-    template: &Template,
+    mut maker: Maker,
     mut rows: Rows,
     lanes: &[Lane],
     bar: &ProgressBar,
     tally: &mut Tally,
 ) {
-    let mut seen: HashMap<Vec<u8>, u32> = HashMap::new();
+    let now_ms = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
     let (mut sent, mut settled) = (0usize, 0usize);
     let mut is_stopped = false;
     let started = std::time::Instant::now();
@@ -183,18 +191,17 @@ fn feed(
             Some((line, row)) if line <= options.skip_lines => {
                 // The keys of skipped rows count: the third of a name is #3 whoever wrote the first two.
                 if let (Ok(row), Repeat::Number) = (row, options.repeat) {
-                    let _ = key_of(template, &row, options.repeat, &mut seen);
+                    let _ = maker.entry(&row);
                 }
                 continue;
             }
             Some((line, row)) => {
-                let made = row.and_then(|row| {
-                    Ok((key_of(template, &row, options.repeat, &mut seen)?, row.json().to_owned()))
-                });
-                match made {
-                    Ok((key, value)) => {
+                match row.and_then(|row| maker.entry(&row)) {
+                    // Written, it would take the place of what is there.
+                    Ok(entry) if (1..=now_ms).contains(&entry.expires_at_ms) => tally.ended += 1,
+                    Ok(Entry { key, value, expires_at_ms }) => {
                         batch.lines.push(line);
-                        write_entry(&mut batch.body, &key, value.as_bytes());
+                        write_entry(&mut batch.body, &key, &value, expires_at_ms);
                     }
                     Err(why) => {
                         note_failure(options, tally, bar, line, &why);
@@ -232,23 +239,27 @@ fn note_failure(options: &ImportOptions, tally: &mut Tally, bar: &ProgressBar, l
     }
 }
 
-/// The key of a row, numbered where it repeats.
-fn key_of(
-    template: &Template,
-    row: &Row,
+/// Makes keys and values out of rows.
+struct Maker {
+    /// Of the key; `None` if rows are what an export wrote.
+    template: Option<Template>,
     repeat: Repeat,
-    seen: &mut HashMap<Vec<u8>, u32>,
-) -> Result<Vec<u8>, String> {
-    let key = template.fill(row)?;
-    if repeat == Repeat::Overwrite {
-        return Ok(key.into_bytes());
+    seen: HashMap<String, u32>,
+}
+
+impl Maker {
+    fn entry(&mut self, row: &Row) -> Result<Entry, String> {
+        let Some(template) = &self.template else { return row.exported() };
+        let mut key = template.fill(row)?;
+        if self.repeat == Repeat::Number {
+            let count = self.seen.entry(key.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                key = format!("{key}#{count}");
+            }
+        }
+        Ok(Entry { key: key.into(), value: row.json().to_owned().into(), expires_at_ms: 0 })
     }
-    let count = seen.entry(key.clone().into_bytes()).or_default();
-    *count += 1;
-    Ok(match *count {
-        1 => key.into_bytes(),
-        count => format!("{key}#{count}").into_bytes(),
-    })
 }
 
 /// One lane: sends batches one after the other, and again what may be tried again.
@@ -306,10 +317,14 @@ fn send_batch(client: &Client, batch: Batch) -> Outcome {
 fn report(options: &ImportOptions, tally: &Tally, elapsed: Duration) -> u8 {
     let rate = tally.written as f64 / elapsed.as_secs_f64().max(0.001);
     complain(format!(
-        "{} rows written in {:.1} s ({rate:.0}/s), {} not",
+        "{} rows written in {:.1} s ({rate:.0}/s), {} not{}",
         tally.written,
         elapsed.as_secs_f64(),
-        tally.failed
+        tally.failed,
+        match tally.ended {
+            0 => String::new(),
+            ended => format!(", {ended} left out because they have ended"),
+        }
     ));
     if tally.failed > 0 && options.on_error == OnError::Stop {
         let from = tally.first_failed.unwrap_or(1).saturating_sub(1);

@@ -16,7 +16,7 @@ mod table;
 mod task;
 
 pub use answer::{Answer, Moment, refuse};
-pub use arguments::to_hex;
+pub use arguments::{from_hex, to_hex};
 pub use node::{NodeFacts, NodeLoad, NodeSettings};
 pub use plan::{Plan, plan};
 pub use session::{ClientInfo, ReplyMode, Session};

@@ -247,15 +247,12 @@ fn expire(spec: &Spec, args: Args<'_>, deadline: Deadline, now_ms: u64) -> Resul
         (false, false, false, true) => ExpireWhen::Earlier,
         // A later end than one that is there: what GT means by itself, for no expiry counts as infinite.
         (false, true, true, false) => ExpireWhen::Later,
-        (false, false, true, true) => {
+        (false, true, false, true) => ExpireWhen::HasLater,
+        (false, _, true, true) => {
             return Err(wrong("GT and LT options at the same time are not compatible"));
         }
         (true, ..) => {
             return Err(wrong("NX and XX, GT or LT options at the same time are not compatible"));
-        }
-        (false, true, false, true) => return Err(wrong("XX with LT is not supported: use one of them")),
-        (false, true, true, true) => {
-            return Err(wrong("GT and LT options at the same time are not compatible"));
         }
     };
     let op = Op::Expire { key: Bytes::copy_from_slice(args.get(1)), expiry: Expiry::At(at), when };

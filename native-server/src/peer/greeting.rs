@@ -40,9 +40,6 @@ impl Greeting {
                 hello.name, hello.protocol
             ));
         }
-        if hello.store == self.store {
-            return Err("it is this node itself, or a copy of its data dir: give each node its own".into());
-        }
         let Some(view) = view else { return Ok(Sender::Stranger) };
         if hello.lineage != 0 && hello.lineage != view.topology.lineage {
             return Err(format!(
@@ -56,12 +53,14 @@ impl Greeting {
 }
 
 /// A member is whom the topology names by name and store, also when it had not yet heard so when it said hello. A node
-/// that lost its store is a stranger until it is decided otherwise.
+/// that lost its store is a stranger until it is decided otherwise, and so is one with this node's own store: a copy of
+/// its data dir, which may be asked who it is.
 pub fn sender(hello: &Hello, view: &View) -> Sender {
     let may_be = hello.lineage == 0 || hello.lineage == view.topology.lineage;
     let is_it = |member: &&Member| {
         member.name == hello.name
             && member.store == hello.store
+            && member.id != view.me
             && hello.member.is_none_or(|said| said == member.id)
     };
     let member = view.topology.members.iter().find(is_it).filter(|_| may_be);
@@ -123,7 +122,7 @@ mod tests {
         assert_eq!(judge(hello(0, None, "c", 102)), Ok(Sender::Stranger));
         assert_eq!(judge(hello(0, None, "b", 101)), Ok(Sender::Member(MemberId(1))));
         assert!(judge(hello(8, Some(1), "b", 101)).is_err());
-        assert!(judge(hello(7, Some(0), "a", 100)).is_err());
+        assert_eq!(judge(hello(7, Some(0), "a", 100)), Ok(Sender::Stranger), "a copy of its folder");
         let newer = Hello { protocol: 99, ..hello(7, Some(1), "b", 101) };
         assert!(judge(newer).is_err());
         assert_eq!(me.judge(&hello(8, Some(1), "b", 101), None), Ok(Sender::Stranger));

@@ -30,6 +30,8 @@ pub struct ShardSeat {
     pub is_traced: bool,
     /// When counters were last published.
     pub published_at: Micros,
+    /// Puts onto crowded keys that the log has told of, and when.
+    pub crowded: (u64, Micros),
 }
 
 /// A shard between threads.

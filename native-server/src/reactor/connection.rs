@@ -1,5 +1,6 @@
 use crate::command::{Answer, Plan, ReplyMode, Session};
 use crate::resp::{Parser, Protocol, Replies};
+use kvorum_core::base::Micros;
 use kvorum_core::data::Op;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
@@ -36,6 +37,43 @@ const WINDOW_BYTES: usize = 16 << 20;
 /// An output buffer above this is given back once it is empty, so that idle clients cost little.
 const KEPT_BYTES: usize = 16 << 10;
 
+/// Since when a command is asked, and in which histogram its time is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// The turn in which it was read.
+    pub since: Micros,
+    /// Which kind.
+    pub family: Family,
+}
+
+/// Kinds of requests whose times are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// One key is read.
+    Get = 0,
+    /// One key is written.
+    Set = 1,
+    /// One key is deleted.
+    Delete = 2,
+    /// All else that shards are asked, commands of several requests among it.
+    Other = 3,
+}
+
+impl Family {
+    /// The names of all, in order.
+    pub const NAMES: [&str; 4] = ["get", "set", "del", "other"];
+    /// Of which kind a request is.
+    #[inline]
+    pub fn of(op: &Op) -> Family {
+        match op {
+            Op::Get { .. } => Family::Get,
+            Op::Put { .. } => Family::Set,
+            Op::Delete { .. } => Family::Delete,
+            _ => Family::Other,
+        }
+    }
+}
+
 /// One command that is not yet answered, or whose answer waits for an earlier one.
 #[derive(Debug)]
 pub enum Pending {
@@ -43,6 +81,8 @@ pub enum Pending {
     Asked {
         /// How.
         answer: Answer,
+        /// Since when.
+        timing: Timing,
         /// In which version.
         protocol: Protocol,
         /// The client wanted no answer.
@@ -50,6 +90,8 @@ pub enum Pending {
     },
     /// A task is at work.
     Task {
+        /// Since when.
+        timing: Timing,
         /// In which version.
         protocol: Protocol,
         /// The client wanted no answer.
@@ -228,20 +270,22 @@ impl Connection {
             ((), Plan::Answered)
         });
     }
-    /// Takes the answer of the command of that sequence; `say` words it. False for a command that is long gone.
+    /// Takes the answer of the command of that sequence; `say` words it. `None` for a command that is long gone.
     #[inline]
     pub fn answer(
         &mut self,
         sequence: u32,
         limits: &Limits,
         say: impl FnOnce(Option<&Answer>, &mut Replies<'_>),
-    ) -> bool {
+    ) -> Option<Timing> {
         let index = sequence.wrapping_sub(self.base) as usize;
-        let Some(pending) = self.ring.get_mut(index) else { return false };
-        let (answer, protocol, is_silent) = match pending {
-            Pending::Asked { answer, protocol, is_silent } => (Some(&*answer), *protocol, *is_silent),
-            Pending::Task { protocol, is_silent } => (None, *protocol, *is_silent),
-            Pending::Ready(_) => return false,
+        let pending = self.ring.get_mut(index)?;
+        let (answer, timing, protocol, is_silent) = match pending {
+            Pending::Asked { answer, timing, protocol, is_silent } => {
+                (Some(&*answer), *timing, *protocol, *is_silent)
+            }
+            Pending::Task { timing, protocol, is_silent } => (None, *timing, *protocol, *is_silent),
+            Pending::Ready(_) => return None,
         };
         let is_write = match answer {
             Some(answer) => answer.is_of_write(),
@@ -277,7 +321,7 @@ impl Connection {
         if is_write {
             self.end_write();
         }
-        true
+        Some(timing)
     }
     /// Fits the window to the size of answers, and cuts off a client for which too much is kept.
     #[inline]

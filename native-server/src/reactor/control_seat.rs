@@ -77,10 +77,12 @@ fn log(notice: &Notice, shared: &Shared) {
     let name = |id| {
         let view = shared.view();
         let member = view.as_ref().and_then(|view| view.topology.member(id));
-        member.map_or_else(|| id.to_string(), |member| member.name.clone())
+        member.map_or_else(|| format!("#{}", id.0), |member| member.name.clone())
     };
     match notice {
-        Notice::Joined(id) => tracing::info!("this node is member {id} now"),
+        Notice::Joined(id) => {
+            tracing::info!("this node, {}, is a member now, number #{}", shared.settings.name, id.0);
+        }
         Notice::Refused(why) => {
             tracing::error!("the cluster refuses this node: {why}");
             shared.fail(format!("the cluster refuses this node: {why}"));

@@ -20,7 +20,7 @@ mod tasks;
 mod thread;
 
 pub use cell::{ShardCell, ShardMail, ShardSeat};
-pub use connection::Limits;
+pub use connection::{Family, Limits};
 pub use control_seat::ControlSeat;
 pub use disk_hands::{DiskHands, IdleHands};
 pub use histogram::{BOUNDS_US, Histogram};

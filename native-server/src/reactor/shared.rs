@@ -1,4 +1,4 @@
-use super::{Histogram, Mail, Mailbox, ShardCell, ShardMail};
+use super::{Family, Histogram, Mail, Mailbox, ShardCell, ShardMail};
 use crate::clock::Clock;
 use crate::command::{ClientInfo, NodeSettings, specs};
 use kvorum_core::data::Counters;
@@ -46,6 +46,8 @@ pub struct ThreadCounters {
     pub peer_dropped: AtomicU64,
     /// Clients that were cut off because they did not read.
     pub clients_cut_off: AtomicU64,
+    /// From the turn that read a request to the turn's end that answered it, by [`Family`].
+    pub request_times: [Histogram; Family::NAMES.len()],
 }
 
 /// Codes of [`ThreadCounters::refusals`].
@@ -63,6 +65,7 @@ impl Default for ThreadCounters {
             peer_received: AtomicU64::new(0),
             peer_dropped: AtomicU64::new(0),
             clients_cut_off: AtomicU64::new(0),
+            request_times: Default::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ mod peers;
 mod requests;
 
 use super::cell::ShardMail;
-use super::connection::{Connection, Limits};
+use super::connection::{Connection, Limits, Timing};
 use super::control_seat::ControlSeat;
 use super::mailbox::Mail;
 use super::shared::{Shared, Stage, ThreadCounters, bump};
@@ -103,6 +103,8 @@ pub struct DataThread {
     /// Peers with more to read.
     more_inbounds: Vec<u32>,
     mails: Vec<Mail>,
+    /// Commands answered in this turn, whose times are counted at its end: one look at the clock for all.
+    answered: Vec<Timing>,
     scratch: Vec<u8>,
     message_count: u64,
     trace: Trace,
@@ -155,6 +157,7 @@ impl DataThread {
             waiting: Vec::new(),
             more_inbounds: Vec::new(),
             mails: Vec::new(),
+            answered: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
             message_count: 0,
             trace: Trace::default(),
@@ -302,7 +305,19 @@ impl DataThread {
         }
     }
 
+    fn count_times(&mut self, shared: &Arc<Shared>) {
+        if self.answered.is_empty() {
+            return;
+        }
+        let now = shared.clock.now().mono;
+        let times = &shared.counters[self.index].request_times;
+        for Timing { since, family } in self.answered.drain(..) {
+            times[family as usize].add_alone(now.since(since).0);
+        }
+    }
+
     fn flush(&mut self, shared: &Arc<Shared>, now: Now) {
+        self.count_times(shared);
         self.links.flush(now.mono);
         let mut dirty = std::mem::take(&mut self.dirty);
         for place in dirty.drain(..) {

@@ -51,6 +51,9 @@ fn random() -> Result<u64, String> {
 /// Runs a node until it is told to stop.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let addresses = options.check().map_err(|message| Failure { message, status: 2 })?;
+    if options.start(0).is_none() && !options.data.exists() {
+        return Err(homeless()); // A mistake in the flags leaves no folder behind.
+    }
     let data = DataDir::open(&options.data, options.shards.unwrap_or(1), random()?)?;
     if let Some(wanted) = options.shards.filter(|wanted| *wanted != data.shard_count) {
         tracing::warn!(
@@ -180,7 +183,8 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         );
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
-        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at }, idle));
+        let crowded = (0, Micros(0));
+        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at, crowded }, idle));
     }
     Ok((seats, first_kept))
 }
@@ -189,7 +193,7 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
 fn advice(error: &EngineError) -> &'static str {
     match error {
         EngineError::Corruption { .. } => {
-            "nothing was changed: restore the data folder from a copy, or move it away and start with an empty one and \
+            "no data was changed: restore the data folder from a copy, or move it away and start with an empty one and \
              --join, and the other nodes refill it"
         }
         EngineError::NoSpace => "free some space and start again",
@@ -198,13 +202,20 @@ fn advice(error: &EngineError) -> &'static str {
     }
 }
 
+/// Neither flag nor folder says which cluster it is to be.
+fn homeless() -> Failure {
+    let message = "this data folder belongs to no cluster yet: say --bootstrap to begin one, or --join with the peer \
+                   address of a node of one";
+    Failure { message: message.into(), status: 2 }
+}
+
 fn control(
     options: &ServerOptions,
     settings: &NodeSettings,
     clock: Clock,
     kept: Kept,
 ) -> Result<Control, Failure> {
-    let is_member = kept.iter().any(Option::is_some);
+    let is_member = Control::was_member(&kept);
     let start = match (options.start(random()?), is_member) {
         (Some(_), true) => {
             tracing::info!(
@@ -215,14 +226,7 @@ fn control(
         }
         (Some(start), false) => start,
         (None, true) => Start::Join { seed: String::new() },
-        (None, false) => {
-            return Err(Failure {
-                message: "this data folder belongs to no cluster yet: say --bootstrap to begin one, or --join with the \
-                          peer address of a node of one"
-                    .into(),
-                status: 2,
-            });
-        }
+        (None, false) => return Err(homeless()),
     };
     let config = ControlConfig {
         name: settings.name.clone(),

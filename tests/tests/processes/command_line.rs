@@ -108,7 +108,74 @@ fn a_csv_file_is_imported_under_a_template_and_exported_again() {
     assert_eq!(keys, expected);
     let table = cluster.root().join("out.csv");
     assert_eq!(code(&run(node, &["export", table.to_str().unwrap()])), 0);
-    assert!(std::fs::read_to_string(&table).unwrap().starts_with("key,value\n"));
+    assert!(std::fs::read_to_string(&table).unwrap().starts_with("key,value,expires_at_ms\n"));
+}
+
+#[test]
+fn an_export_is_imported_into_another_cluster_as_it_was() {
+    let (from, to) = (Cluster::start(1, &[]), Cluster::start(1, &[]));
+    let any: Vec<u8> = (0..=255).collect();
+    let large = vec![1u8; 16 << 20]; // As text each byte takes six.
+    let pairs: [(&[u8], &[u8]); 7] = [
+        (b"plain", b"text"),
+        ("키".as_bytes(), "값\r\n\"\\\0".as_bytes()),
+        (b"\xff\x00key", b"v"),
+        (b"binary", &any),
+        (b"empty", b""),
+        (b"json", br#"{"key":"k","value":1}"#),
+        (b"large", &large),
+    ];
+    let mut client = from[0].client();
+    for (key, value) in pairs {
+        assert_eq!(client.ask_bytes(&[b"SET", key, value]).unwrap(), Reply::ok());
+    }
+    let ends = client.ask(&["TIME"]).unwrap().items()[0].text().unwrap().parse::<i64>().unwrap() + 1_000;
+    assert_eq!(client.ask(&["SET", "ends", "v", "EXAT", &ends.to_string()]).unwrap(), Reply::ok());
+    assert_eq!(client.ask(&["SET", "ended", "old", "PX", "300"]).unwrap(), Reply::ok());
+    let lines = from.root().join("all.jsonl");
+    let lines = lines.to_str().unwrap();
+    let exported = run(&from[0], &["export", lines]);
+    assert_eq!(code(&exported), 0, "{}", complaint(&exported));
+    assert!(complaint(&exported).contains("9 keys written"), "{}", complaint(&exported));
+
+    let mut client = to[0].client();
+    assert_eq!(client.ask(&["SET", "ended", "new"]).unwrap(), Reply::ok());
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let imported = run(&to[0], &["import", lines, "--exported"]);
+    assert_eq!(code(&imported), 0, "{}", complaint(&imported));
+    let said = complaint(&imported);
+    assert!(said.contains("8 rows written") && said.contains("1 left out because they have ended"), "{said}");
+    for (key, value) in pairs {
+        assert!(client.ask_bytes(&[b"GET", key]).unwrap() == Reply::Bulk(value.to_vec()), "{key:?}");
+        assert_eq!(client.ask_bytes(&[b"TTL", key]).unwrap(), Reply::Integer(-1));
+    }
+    assert_eq!(client.ask(&["EXPIRETIME", "ends"]).unwrap(), Reply::Integer(ends));
+    assert_eq!(client.ask(&["GET", "ended"]).unwrap(), Reply::bulk("new"), "it does not cover what is there");
+
+    // A table takes what is text, with ends.
+    let mut client = from[0].client();
+    for key in [&b"\xff\x00key"[..], b"binary", b"large"] {
+        assert_eq!(client.ask_bytes(&[b"DEL", key]).unwrap(), Reply::Integer(1));
+    }
+    let table = from.root().join("all.csv");
+    let table = table.to_str().unwrap();
+    assert_eq!(code(&run(&from[0], &["export", table])), 0);
+    assert_eq!(to[0].client().ask(&["FLUSHALL"]).unwrap(), Reply::ok());
+    assert_eq!(code(&run(&to[0], &["import", table, "--exported"])), 0);
+    let mut client = to[0].client();
+    assert_eq!(client.ask_bytes(&[b"GET", "키".as_bytes()]).unwrap(), Reply::Bulk(pairs[1].1.to_vec()));
+    assert_eq!(client.ask(&["EXPIRETIME", "ends"]).unwrap(), Reply::Integer(ends));
+
+    // Neither or both is a mistake, and so is a file that no export wrote.
+    assert_eq!(code(&run(&to[0], &["import", lines])), 2);
+    assert_eq!(code(&run(&to[0], &["import", lines, "--exported", "--key", "key"])), 2);
+    let other = file(from.root(), "other.jsonl", "{\"id\": 1}\n");
+    let refused = run(&to[0], &["import", other.to_str().unwrap(), "--exported"]);
+    assert!(
+        code(&refused) == 1 && complaint(&refused).contains("no export wrote it"),
+        "{}",
+        complaint(&refused)
+    );
 }
 
 /// Files of 2,000 lines have a broken one here.

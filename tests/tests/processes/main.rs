@@ -8,6 +8,7 @@
 mod admin_port;
 mod bad_input;
 mod command_line;
+mod copies;
 mod failures;
 mod full_disk;
 mod joining;

@@ -1,6 +1,7 @@
 use super::world::{Rates, Stop, World};
 use crate::base::{Micros, Now, Random};
 use crate::control::{Input, Notice};
+use alloc::format;
 
 #[test]
 fn three_nodes_become_a_cluster_in_a_second_and_a_half() {
@@ -129,6 +130,46 @@ fn a_node_that_moved_is_known_at_its_new_address() {
         assert_eq!(topology.members.len(), 3);
         assert_eq!(topology.member_named("n2").unwrap().listen, "node2/listen1");
     }
+}
+
+#[test]
+fn a_copy_of_a_folder_is_refused_while_the_original_lives_and_moves_in_when_it_is_gone() {
+    for (seed, count, victim) in [(1, 3, 1), (2, 3, 0), (3, 1, 0), (4, 5, 4), (5, 2, 1)] {
+        let mut world = World::formed(seed, count);
+        let (before, name) = (world.epoch, format!("n{victim}"));
+        let copy = world.copy(victim);
+        world.start_named(copy, &name);
+        world.run(4_000);
+        let reason = world.refusal(copy).unwrap_or_else(|| panic!("{count}: {}", world.picture()));
+        assert!(reason.contains("a copy of") && reason.contains(&format!("node{victim}")), "{reason}");
+        assert_eq!((world.epoch, world.refusal(victim)), (before, None), "{count}");
+        world.stop(copy, Stop::Kill);
+        world.expect_settled();
+        if count == 2 {
+            continue; // Nobody can decide without the one that moves, and it is asked at its old address.
+        }
+        world.stop(victim, Stop::Kill);
+        world.notices.clear();
+        world.start_named(copy, &name);
+        world.run(5_000);
+        assert_eq!(world.refusal(copy), None);
+        world.expect_settled();
+    }
+}
+
+#[test]
+fn an_original_that_was_away_while_its_copy_moved_in_is_the_one_that_goes() {
+    let mut world = World::formed(1, 3);
+    let copy = world.copy(1);
+    world.pause(1);
+    world.start_named(copy, "n1");
+    world.run(5_000);
+    assert_eq!((world.refusal(copy), world.member(copy).0), (None, world.member(1).0));
+    world.resume(1);
+    world.run(4_000);
+    let reason = world.refusal(1).expect("it is told");
+    assert!(reason.contains("a copy of") && reason.contains("node3"), "{reason}");
+    assert_eq!(world.refusal(copy), None);
 }
 
 #[test]

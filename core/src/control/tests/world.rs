@@ -143,6 +143,13 @@ impl World {
         });
         index
     }
+    /// A node, not started yet, with a copy of what another one has kept.
+    pub fn copy(&mut self, index: usize) -> usize {
+        let copy = self.add(0);
+        let Node { store, start, kept, .. } = self.nodes[index].clone();
+        self.nodes[copy] = Node { store, start, kept, ..self.nodes[copy].clone() };
+        copy
+    }
     /// Adds and starts `count` nodes at once.
     pub fn start_all(&mut self, count: usize) {
         for _ in 0..count {
@@ -462,6 +469,13 @@ impl World {
     }
     pub fn is_running(&self, index: usize) -> bool {
         self.nodes[index].control.is_some()
+    }
+    /// Why a node was refused, if it was.
+    pub fn refusal(&self, index: usize) -> Option<String> {
+        self.notices.iter().find_map(|(_, node, notice)| match notice {
+            Notice::Refused(reason) if *node == index => Some(reason.clone()),
+            _ => None,
+        })
     }
     /// The member number of a node, as it says itself.
     pub fn member(&self, index: usize) -> MemberId {

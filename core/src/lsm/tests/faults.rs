@@ -263,9 +263,9 @@ fn a_read_whose_table_was_removed_says_so() {
             rig.disk.remove(file).unwrap();
         }
     }
-    let answer = read.run(&rig.disk, &mut BlockCache::new(0));
+    let answer = read.run(&rig.disk, &mut BlockCache::new(0)).result;
     assert_eq!(answer, Err(Error::Superseded));
     rig.disk.faults_mut().fail_call = Some(rig.disk.calls());
-    let answer = read.run(&rig.disk, &mut BlockCache::new(0));
+    let answer = read.run(&rig.disk, &mut BlockCache::new(0)).result;
     assert!(matches!(answer, Err(Error::Io(error)) if error.kind == StorageErrorKind::Io(5)));
 }

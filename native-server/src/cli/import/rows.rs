@@ -1,10 +1,14 @@
+use crate::admin::Entry;
+use crate::cli::export::EXPIRES_COLUMN;
+use crate::command::from_hex;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Longest line of a JSON-lines file: a value and its names.
-const LINE_BYTES_MAX: usize = 17 << 20;
+/// Longest line of a JSON-lines file: an exported value, each byte of which may be written like `\u0000`.
+const LINE_BYTES_MAX: usize = 6 * (17 << 20);
 
 /// One row of a file: its columns, and itself as a JSON object with the columns in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +52,28 @@ impl Row {
             Some(_) => Err(format!("its column '{name}' is neither text nor a number")),
             None => Err(format!("it has no column '{name}'")),
         }
+    }
+}
+
+impl Row {
+    /// What `kvorum export` wrote as this row.
+    pub fn exported(&self) -> Result<Entry, String> {
+        let bytes = |name: &str| match (self.columns.get(name), self.columns.get(&format!("{name}_hex"))) {
+            (Some(Value::String(text)), None) => Ok(Bytes::from(text.clone())),
+            (None, Some(Value::String(text))) => from_hex(text.as_bytes())
+                .map(Bytes::from)
+                .ok_or_else(|| format!("its column '{name}_hex' is not hexadecimal")),
+            _ => Err(format!("no export wrote it: it needs '{name}' or '{name}_hex', as text")),
+        };
+        let expires_at_ms = match self.columns.get(EXPIRES_COLUMN) {
+            None => Some(0),
+            Some(Value::String(text)) if text.is_empty() => Some(0),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64(),
+        };
+        let expires_at_ms =
+            expires_at_ms.ok_or_else(|| format!("its column '{EXPIRES_COLUMN}' is no time"))?;
+        Ok(Entry { key: bytes("key")?, value: bytes("value")?, expires_at_ms })
     }
 }
 
@@ -158,6 +184,29 @@ mod tests {
             all.push((line, row.map(|row| row.json().to_owned())));
         }
         all
+    }
+
+    #[test]
+    fn what_an_export_wrote_is_read_as_it_was_and_nothing_else_is() {
+        let read = |text: &str| Row::from_json(text).unwrap().exported();
+        let entry = |key: &'static [u8], value: &'static [u8], expires_at_ms| Entry {
+            key: Bytes::from_static(key),
+            value: Bytes::from_static(value),
+            expires_at_ms,
+        };
+        assert_eq!(read(r#"{"key":"k","value":"v"}"#), Ok(entry(b"k", b"v", 0)));
+        assert_eq!(read(r#"{"key_hex":"00ff","value":"","expires_at_ms":5}"#), Ok(entry(&[0, 0xff], b"", 5)));
+        assert_eq!(read(r#"{"key":"k","value":"v","expires_at_ms":""}"#), Ok(entry(b"k", b"v", 0)));
+        for wrong in [
+            r#"{"key":"k"}"#,
+            r#"{"key":"k","value":1}"#,
+            r#"{"key":"k","key_hex":"00","value":"v"}"#,
+            r#"{"key_hex":"0","value":"v"}"#,
+            r#"{"key":"k","value":"v","expires_at_ms":-1}"#,
+            r#"{"key":"k","value":"v","expires_at_ms":"soon"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

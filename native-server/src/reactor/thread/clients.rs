@@ -1,6 +1,6 @@
 //! Clients of a data thread: they come, say commands, are answered and go.
 
-use super::super::connection::{Connection, Held, Pending};
+use super::super::connection::{Connection, Family, Held, Pending, Timing};
 use super::super::ids::{CONNECTION_COUNT_MAX, Waiter, pack};
 use super::super::mailbox::Mail;
 use super::super::shared::{Shared, bump};
@@ -249,7 +249,8 @@ impl DataThread {
         }
         let protocol = connection.session.protocol;
         let is_silent = connection.is_silent_now();
-        let sequence = connection.push(Pending::Asked { answer, protocol, is_silent });
+        let timing = Timing { since: now.mono, family: Family::of(&op) };
+        let sequence = connection.push(Pending::Asked { answer, timing, protocol, is_silent });
         let waiter = Waiter::Client { connection: place as u32, sequence };
         self.request(shared, now, pack(self.index, waiter), op);
     }
@@ -258,7 +259,9 @@ impl DataThread {
     pub(super) fn go_on(&mut self, shared: &Arc<Shared>, now: Now) {
         for (place, sequence, task) in std::mem::take(&mut self.finished) {
             let Some(Some(connection)) = self.connections.get_mut(place as usize) else { continue };
-            if connection.answer(sequence, &self.limits, |_, out| task.encode(out)) {
+            let timing = connection.answer(sequence, &self.limits, |_, out| task.encode(out));
+            self.answered.extend(timing);
+            if timing.is_some() {
                 connection.has_task = false;
                 after_answer(connection, place as usize, &self.limits, &mut self.dirty, &mut self.waiting);
             }

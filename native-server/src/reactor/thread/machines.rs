@@ -10,8 +10,11 @@ use kvorum_core::base::{Micros, Now};
 use kvorum_core::control::Input as ControlInput;
 use kvorum_core::data::{Input, Output, Work, WorkDone};
 use kvorum_core::message::PeerMessage;
+use kvorum_core::version::{SIBLING_COUNT_MAX, SIBLING_COUNT_WARN};
 use std::sync::Arc;
 
+/// How often the log says that keys are crowded.
+const COMPLAIN_EVERY: Micros = Micros::from_secs(10);
 /// How often a shard's counters are published.
 const PUBLISH_EVERY: Micros = Micros::from_millis(100);
 
@@ -165,7 +168,17 @@ impl DataThread {
         }
         if seat.published_at + PUBLISH_EVERY <= now.mono {
             seat.published_at = now.mono;
-            cell.publish(seat.shard.gauged());
+            let counters = seat.shard.gauged();
+            let (told, told_at) = seat.crowded;
+            if counters.crowded_puts > told && (told == 0 || told_at + COMPLAIN_EVERY <= now.mono) {
+                seat.crowded = (counters.crowded_puts, now.mono);
+                tracing::warn!(
+                    "{} more puts left keys with {SIBLING_COUNT_WARN} or more concurrent values: clients should read them with \
+                     KV.GET … WITHCONTEXT and put what they make of them with that context; at {SIBLING_COUNT_MAX} puts are refused",
+                    counters.crowded_puts - told
+                );
+            }
+            cell.publish(counters);
         }
     }
 }

@@ -6,10 +6,11 @@ use super::super::shared::{Shared, bump};
 use super::{DataThread, KIND_INBOUND};
 use crate::peer::Inbound;
 use kvorum_core::base::trace::{Kind, split};
-use kvorum_core::base::{Micros, Now, ShardIndex};
+use kvorum_core::base::{Micros, Now};
 use kvorum_core::control::{Destination, Input as ControlInput};
 use kvorum_core::data::Input;
 use kvorum_core::message::{ControlMessage, PeerMessage};
+use kvorum_core::node::{Addressee, addressee};
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 use std::io::ErrorKind;
@@ -74,17 +75,16 @@ impl DataThread {
                     let [low, high] = split(received.id);
                     self.trace.emit(now.mono, Kind::Received, &[low, high, from, to, kind]);
                 }
-                match received.message {
-                    PeerMessage::Control(message) => {
-                        self.control_inputs.push(ControlInput::Message { from: received.from, message });
+                let to = addressee(&received.message, shard_count);
+                match (to, received.message, received.from) {
+                    (Addressee::Control, PeerMessage::Control(message), from) => {
+                        self.control_inputs.push(ControlInput::Message { from, message });
                     }
-                    PeerMessage::Data { partition, message } => {
-                        // A stranger has no say about data.
-                        let Some(from) = received.from else { return };
-                        let shard = usize::from(ShardIndex::of(partition, shard_count).0);
+                    (Addressee::Shard(shard), PeerMessage::Data { partition, message }, Some(from)) => {
                         let input = Input::Message { from, partition, message };
-                        self.pending[shard].mail.push(ShardMail::Input(input));
+                        self.pending[usize::from(shard.0)].mail.push(ShardMail::Input(input));
                     }
+                    _ => {} // Only members speak about data.
                 }
             });
         bump(&self.counters(shared).peer_received, count);

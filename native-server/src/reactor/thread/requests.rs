@@ -1,6 +1,6 @@
 //! Requests of a data thread to shards, and what becomes of their replies.
 
-use super::super::connection::{Connection, Limits, Pending};
+use super::super::connection::{Connection, Family, Limits, Pending, Timing};
 use super::super::ids::{TASK_COUNT_MAX, Waiter, pack, waiter_of};
 use super::super::shared::{REFUSAL_CODES, Shared, bump};
 use super::super::tasks::{Running, TaskSlot};
@@ -41,7 +41,11 @@ impl DataThread {
         connection.add_write(None);
         let protocol = connection.session.protocol;
         let is_silent = connection.is_silent_now();
-        let sequence = connection.push(Pending::Task { protocol, is_silent });
+        let sequence = connection.push(Pending::Task {
+            timing: Timing { since: now.mono, family: Family::Other },
+            protocol,
+            is_silent,
+        });
         connection.has_task = true;
         self.start_task(shared, now, Running::Command { task, connection: place as u32, sequence });
     }
@@ -114,11 +118,12 @@ impl DataThread {
             Waiter::Client { connection: place, sequence } => {
                 let moment = self.moment(now);
                 let Some(Some(connection)) = self.connections.get_mut(place as usize) else { return };
-                connection.answer(sequence, &self.limits, |answer, out| {
+                let timing = connection.answer(sequence, &self.limits, |answer, out| {
                     if let Some(answer) = answer {
                         answer.encode(&reply, moment, out);
                     }
                 });
+                self.answered.extend(timing);
                 after_answer(connection, place as usize, &self.limits, &mut self.dirty, &mut self.waiting);
             }
             Waiter::Task { task, life, number } => {
