@@ -10,9 +10,9 @@ use super::store::Held;
 use super::waits::{Until, Waiter};
 use crate::base::trace::Kind;
 use crate::base::{Bug, Epoch, KeyspaceId, MemberId, PartitionId};
-use crate::lsm;
+use crate::lsm::{self, Lookup};
 use crate::message::{DataMessage, Reason, RefusedWhy, WriteAnswer};
-use crate::version::{Cell, Resolve};
+use crate::version::{Cell, Resolve, Stamp};
 use bytes::Bytes;
 
 impl Shard {
@@ -139,7 +139,34 @@ impl Shard {
             self.counters.hints_stored += 1;
             self.trace_key(Kind::HintStored, &[u32::from(target.0), u32::from(partition.0)], &place.key);
         }
-        self.acknowledge(ack.of(partition), WriteAnswer::Held, true);
+        let answer = match self.outruns_hint(partition, &cell_key, &cell, self.resolve(place.keyspace)) {
+            Some(above) => WriteAnswer::Outrun(above),
+            None => WriteAnswer::Held,
+        };
+        self.acknowledge(ack.of(partition), answer, true);
+    }
+    /// The stamp that wins over `cell` in what is kept here for any owner. Two sloppy quorums of one key need not meet in an
+    /// owner's seat; where they meet in whoever stands in, the later write hears of the earlier one and goes above it.
+    fn outruns_hint(
+        &self,
+        partition: PartitionId,
+        cell_key: &Bytes,
+        cell: &Bytes,
+        resolve: Resolve,
+    ) -> Option<Stamp> {
+        if resolve != Resolve::Lww || cell.is_empty() {
+            return None;
+        }
+        let stamp = Cell::decode(cell).ok()?.stamp_max();
+        let state = self.state_of(partition)?;
+        let kept = state.owners.iter().chain(&state.next).filter_map(|owner| {
+            // Hints on disk are old: those of a burst of failures lie in memory.
+            match self.store.get(&super::key::hint_key(*owner, cell_key)) {
+                Lookup::Found(bytes) => Cell::decode(&bytes).ok().map(|kept| kept.stamp_max()),
+                Lookup::Absent | Lookup::OnDisk(_) => None,
+            }
+        });
+        kept.max().filter(|above| *above > stamp)
     }
     /// Says so once everything written so far is durable enough.
     fn acknowledge(&mut self, ack: AckOf, answer: WriteAnswer, is_hint: bool) {

@@ -41,6 +41,8 @@ pub(super) struct Host {
     pub node: Option<Node>,
     /// One for each shard.
     pub disks: Vec<MemoryDisk>,
+    /// After a bit of a log has changed: the disks as they were, and as they would be if that log ended before it.
+    pub undamaged: Option<[Vec<MemoryDisk>; 2]>,
     caches: Vec<BlockCache>,
     /// Counts starts: what was meant for an earlier life reaches nobody.
     pub life: u32,
@@ -65,6 +67,7 @@ impl Host {
             index,
             node: None,
             disks: (0..shards).map(|_| MemoryDisk::new()).collect(),
+            undamaged: None,
             caches: (0..shards).map(|_| BlockCache::new(CACHE_BYTES)).collect(),
             life: 0,
             store: random.next_u64() | 1,
@@ -201,10 +204,11 @@ impl Host {
         self.store = self.random.next_u64() | 1;
         self.set_mood(self.mood);
     }
-    /// One bit of a log changes while the host stands still; `false` when there is no log worth it.
+    /// One bit of a log changes while the host stands still; `false` when there is no log worth it. Keeps what the disk may
+    /// be taken for, if it is taken at all: the whole one, if no record was hit, or one whose log ends before the damage.
     pub fn rot(&mut self) -> bool {
         let index = self.random.below(self.disks.len() as u64) as usize;
-        let disk = &mut self.disks[index];
+        let disk = &self.disks[index];
         let mut logs: Vec<FileId> =
             disk.list().unwrap_or_default().into_iter().filter(|file| file.kind == FileKind::Log).collect();
         logs.sort();
@@ -222,7 +226,11 @@ impl Host {
         // What lies behind it proves that it was whole: nothing can tell a damaged end from a torn one.
         let offset = self.random.below(end / 2);
         let mask = 1 << self.random.below(8);
-        disk.rot(file, offset, mask);
+        let whole = self.disks.clone();
+        let mut cut_short = whole.clone();
+        let is_cut = cut_short[index].truncate(file, offset).is_ok();
+        self.undamaged = is_cut.then_some([whole, cut_short]);
+        self.disks[index].rot(file, offset, mask);
         true
     }
     pub fn set_mood(&mut self, mood: DiskMood) {

@@ -202,9 +202,10 @@ impl World {
             found.extend(lost_acks(&self.history, finals, resolve, self.power_cut_at, now));
             found.extend(zombies(&self.history, finals, resolve, now));
         }
+        let members = self.hosts.len();
         for final_key in finals {
             let count = final_key.cell.as_ref().map_or(0, Cell::identity_count);
-            found.extend(bounds::siblings(final_key.key, count, self.options.n, now));
+            found.extend(bounds::siblings(final_key.key, count, members, now));
         }
         self.violations.extend(found);
     }

@@ -15,6 +15,7 @@ use crate::data::{Audit, Reply, RequestId};
 use crate::lsm;
 use crate::message::PeerMessage;
 use crate::node::{Input, Output};
+use crate::storage::MemoryDisk;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -365,6 +366,9 @@ impl World {
     fn audit_restart(&mut self, node: NodeIndex, is_rotten: bool) -> bool {
         match self.audit(node) {
             Ok(audit) => {
+                if is_rotten {
+                    self.judge_damaged(node, &audit);
+                }
                 let (resolve, now) = (self.options.resolve, self.now);
                 let found = self.held_checker.on_restart(node, &audit, resolve, is_rotten, now);
                 self.violations.extend(found);
@@ -374,6 +378,19 @@ impl World {
                 self.on_damaged(node, is_rotten, &error);
                 false
             }
+        }
+    }
+    /// A log with a damaged record is refused, or taken for one that was torn there: then nothing behind it may count.
+    fn judge_damaged(&mut self, node: NodeIndex, audit: &Audit) {
+        let Some(disks) = self.host(node).and_then(|host| host.undamaged.take()) else { return };
+        let is_like = |disks: &Vec<MemoryDisk>| {
+            // What cannot be read says nothing.
+            let like = self.audit_disks(disks).ok();
+            like.is_none_or(|like| audit.cells == like.cells && audit.hints == like.hints)
+        };
+        if !disks.iter().any(is_like) {
+            let text = format!("{node} took its damaged log for something else than one torn at the damage");
+            self.violations.push(Violation { checker: Checker::C7, at: self.now, text });
         }
     }
     /// The engine refuses its disk. After rot that is right, and the operator begins anew with an empty one.
@@ -402,9 +419,11 @@ impl World {
     }
     /// All that lies on a host's disks, read from copies.
     pub(super) fn audit(&self, node: NodeIndex) -> Result<Audit, lsm::Error> {
+        self.hosts.get(usize::from(node.0)).map_or(Ok(Audit::default()), |host| self.audit_disks(&host.disks))
+    }
+    fn audit_disks(&self, disks: &[MemoryDisk]) -> Result<Audit, lsm::Error> {
         let mut whole = Audit::default();
-        let Some(host) = self.hosts.get(usize::from(node.0)) else { return Ok(whole) };
-        for disk in &host.disks {
+        for disk in disks {
             let audit = Audit::read(&mut disk.clone(), self.engine_options())?;
             whole.cells.extend(audit.cells);
             whole.hints.extend(audit.hints);
@@ -696,7 +715,8 @@ impl World {
             if let Some(cell) = &read.cell {
                 value_hash = checksum(&cell.to_bytes());
                 let count = cell.identity_count();
-                self.violations.extend(bounds::siblings(asking.key, count, self.options.n, self.now));
+                let members = self.hosts.len();
+                self.violations.extend(bounds::siblings(asking.key, count, members, self.now));
             }
         }
         let [low, high] = split(value_hash);

@@ -14,10 +14,10 @@ const LOAD_MAX: usize = 50_000;
 /// From healing on, how long until operations must succeed: failure detectors recover, links reconnect, moves end.
 pub const HEALED_GRACE: Micros = Micros::from_millis(6_000);
 
-/// C10 of a key that was read. Each of N owners, and one to be, may take siblings up to the bound before it hears of the
-/// others'.
-pub fn siblings(key: u16, count: usize, n: u8, at: Micros) -> Option<Violation> {
-    let most = SIBLING_COUNT_MAX * usize::from(n + 1);
+/// C10 of a key that was read. Any member may give dots, as an owner, an owner to be, or a fallback; each may take siblings
+/// up to the bound before it hears of the others'.
+pub fn siblings(key: u16, count: usize, members: usize, at: Micros) -> Option<Violation> {
+    let most = SIBLING_COUNT_MAX * members;
     (count > most).then(|| {
         let text = format!("key k{key} has {count} siblings, and {most} at most are promised");
         Violation { checker: Checker::C10, at, text }

@@ -78,7 +78,8 @@ impl HeldChecker {
         }
     }
     /// A node starts again with this on its disk. With `is_rotten` its disk was damaged: it may have lost the end of its
-    /// log, which nothing can tell from a torn tail, but nothing before what it has kept.
+    /// log, which nothing can tell from a torn tail. How much of it the world judges: acknowledgements do not come in
+    /// the order of the log.
     pub fn on_restart(
         &mut self,
         node: NodeIndex,
@@ -94,11 +95,10 @@ impl HeldChecker {
             sent.target.is_some() && cell.is_some_and(|cell| covers(cell, &sent.cell))
         };
         let is_lost = |sent: &Sent| !holds(audit, sent, resolve) && !is_delivered(sent);
-        let end = match is_rotten {
-            true => acknowledged.iter().rposition(|sent| !is_lost(sent)).map_or(0, |last| last + 1),
-            false => acknowledged.len(),
-        };
-        acknowledged.truncate(end);
+        if is_rotten {
+            acknowledged.retain(|sent| !is_lost(sent));
+            return Vec::new();
+        }
         let mut violations = Vec::new();
         for sent in acknowledged.iter().filter(|sent| is_lost(sent)) {
             let key = core::str::from_utf8(&sent.key).unwrap_or("?");
