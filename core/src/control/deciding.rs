@@ -150,8 +150,8 @@ impl Control {
     }
     /// Whether this node's own addresses are not those that the topology has.
     pub(super) fn has_moved(&self) -> bool {
-        let own = |current: &Current| current.topology.member(current.me).cloned();
-        self.current.as_ref().and_then(own).is_some_and(|member| !self.request().describes(&member))
+        let own = self.current.as_ref().and_then(|current| current.topology.member(current.me));
+        own.is_some_and(|member| !self.request().describes(member))
     }
     /// If so it asks for that to be changed, and others too, for they may not reach it where they look for it. All of them
     /// ask the old address first, this node as well: its folder may be a copy.

@@ -355,43 +355,12 @@ mod tests {
     use crate::base::{Now, Sabotage, ShardIndex};
     use crate::data::{Config, Input, Output};
     use crate::lsm::{BlockCache, Options};
-    use crate::ring::{Durability, Keyspace, Member, PartitionState, Topology, View};
+    use crate::ring::fixture;
     use crate::storage::MemoryDisk;
-    use crate::version::{Hlc, Resolve};
-    use alloc::{string::String, sync::Arc, vec};
+    use crate::version::Hlc;
+    use alloc::sync::Arc;
 
     const NOW: Now = Now { mono: Micros::from_secs(100), wall: Micros::from_secs(1_000_000) };
-
-    /// Two owners of everything, seen by the first.
-    fn view() -> View {
-        let member = |id| Member {
-            id: MemberId(id),
-            name: alloc::format!("n{id}"),
-            store: u64::from(id),
-            listen: String::new(),
-            admin: String::new(),
-            peer: String::new(),
-            refilling: false,
-        };
-        let owners = vec![MemberId(0), MemberId(1)];
-        let state = PartitionState { owners, since: Epoch(1), ..PartitionState::default() };
-        let topology = Topology {
-            lineage: 1,
-            epoch: Epoch(1),
-            next_member: 2,
-            members: vec![member(0), member(1)],
-            partitions: vec![state; 64],
-            keyspaces: vec![Keyspace {
-                id: KeyspaceId(0),
-                n: 2,
-                r: 1,
-                w: 1,
-                resolve: Resolve::Lww,
-                durability: Durability::Always,
-            }],
-        };
-        View { topology: Arc::new(topology), me: MemberId(0), liveness: Vec::new(), unreachable: Vec::new() }
-    }
 
     #[test]
     fn an_owner_tells_a_late_put_from_one_stamped_ahead() {
@@ -408,7 +377,7 @@ mod tests {
         };
         let (mut disk, mut cache) = (MemoryDisk::default(), BlockCache::new(1 << 20));
         let (mut shard, ..) = Shard::open(NOW, config, &mut disk, &mut cache).unwrap();
-        shard.handle(NOW, Input::View(Arc::new(view())));
+        shard.handle(NOW, Input::View(Arc::new(fixture::view(2, 2))));
         let wall = NOW.wall.as_millis();
         let mut answer_to = |op, millis| {
             let key = Bytes::from_static(b"k");

@@ -160,7 +160,7 @@ impl Shard {
         let stamp = Cell::decode(cell).ok()?.stamp_max();
         let state = self.state_of(partition)?;
         let kept = state.owners.iter().chain(&state.next).filter_map(|owner| {
-            // Hints on disk are old: those of a burst of failures lie in memory.
+            // One that lies on disk by now is not looked up: the answer does not wait for it.
             match self.store.get(&super::key::hint_key(*owner, cell_key)) {
                 Lookup::Found(bytes) => Cell::decode(&bytes).ok().map(|kept| kept.stamp_max()),
                 Lookup::Absent | Lookup::OnDisk(_) => None,

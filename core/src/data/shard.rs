@@ -720,27 +720,23 @@ impl Shard {
     }
     /// Records what the engine did.
     fn trace_engine(&mut self, events: impl IntoIterator<Item = lsm::Event>) {
-        let now = self.now.mono;
         let short = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let mut emit = |kind, payload: &[u32]| self.trace.emit(self.now.mono, kind, payload);
         for event in events {
-            let (kind, payload, count): (Kind, [u32; 3], usize) = match event {
+            match event {
                 lsm::Event::Appended { bytes, records } => {
-                    (Kind::LogAppended, [short(bytes), short(records), 0], 2)
+                    emit(Kind::LogAppended, &[short(bytes), short(records)]);
                 }
-                lsm::Event::Synced(through) => {
-                    let [low, high] = split(through.0);
-                    (Kind::LogSynced, [low, high, 0], 2)
-                }
-                lsm::Event::Frozen { bytes } => (Kind::MemtableFrozen, [short(bytes), 0, 0], 1),
+                lsm::Event::Synced(through) => emit(Kind::LogSynced, &split(through.0)),
+                lsm::Event::Frozen { bytes } => emit(Kind::MemtableFrozen, &[short(bytes)]),
                 lsm::Event::Flushed { table, entries, bytes } => {
-                    (Kind::TableFlushed, [short(table), short(entries), short(bytes)], 3)
+                    emit(Kind::TableFlushed, &[short(table), short(entries), short(bytes)]);
                 }
                 lsm::Event::Compacted { level, tables_in, tables_out } => {
-                    (Kind::Compacted, [u32::from(level), tables_in, tables_out], 3)
+                    emit(Kind::Compacted, &[u32::from(level), tables_in, tables_out]);
                 }
-                lsm::Event::Read { step, table } => (Kind::ReadStep, [step as u32, short(table), 0], 2),
-            };
-            self.trace.emit(now, kind, &payload[..count]);
+                lsm::Event::Read { step, table } => emit(Kind::ReadStep, &[step as u32, short(table)]),
+            }
         }
     }
     /// Records an event; `key` becomes the word that names it, put last.

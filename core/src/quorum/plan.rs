@@ -102,47 +102,11 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{Epoch, KeyspaceId};
-    use crate::ring::{Durability, Keyspace, Liveness, Member, PartitionState, Topology};
-    use crate::version::Resolve;
-    use alloc::{string::String, sync::Arc, vec};
+    use crate::ring::{Liveness, fixture};
 
     fn view(members: u16, down: &[u16]) -> View {
-        let member = |id| Member {
-            id: MemberId(id),
-            name: alloc::format!("n{id}"),
-            store: 0,
-            listen: String::new(),
-            admin: String::new(),
-            peer: String::new(),
-            refilling: false,
-        };
-        let owners = |p: u16| (0..3).map(|i| MemberId((p + i) % members)).collect();
-        let partition =
-            |p| PartitionState { owners: owners(p), since: Epoch(1), ..PartitionState::default() };
-        let keyspace = Keyspace {
-            id: KeyspaceId(0),
-            n: 3,
-            r: 2,
-            w: 2,
-            resolve: Resolve::Lww,
-            durability: Durability::Always,
-        };
-        let topology = Topology {
-            lineage: 1,
-            epoch: Epoch(1),
-            next_member: members,
-            members: (0..members).map(member).collect(),
-            partitions: (0..64).map(partition).collect(),
-            keyspaces: vec![keyspace],
-        };
-        topology.check().unwrap();
-        View {
-            topology: Arc::new(topology),
-            me: MemberId(0),
-            liveness: down.iter().map(|id| (MemberId(*id), Liveness::Down)).collect(),
-            unreachable: vec![],
-        }
+        let liveness = down.iter().map(|id| (MemberId(*id), Liveness::Down)).collect();
+        View { liveness, ..fixture::view(members, 3) }
     }
 
     #[test]

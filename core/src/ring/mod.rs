@@ -3,6 +3,8 @@
 //! `ring` knows no keys' values, no clocks and no sockets. Liveness is only carried in a [`View`], never judged here.
 
 mod claim;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod report;
 mod slot;
 mod topology;

@@ -10,6 +10,7 @@ use super::world::World;
 use crate::base::{KeyspaceId, Micros, PartitionId, Sabotage};
 use crate::data::Audit;
 use crate::ring::{Durability, Liveness, View, partition_of_key};
+use crate::storage::MemoryDisk;
 use crate::version::Cell;
 use alloc::format;
 use alloc::string::String;
@@ -208,5 +209,18 @@ impl World {
             found.extend(bounds::siblings(final_key.key, count, members, now));
         }
         self.violations.extend(found);
+    }
+    /// A log with a damaged record is refused, or taken for one that was torn there: then nothing behind it may count.
+    pub(super) fn judge_damaged(&mut self, node: NodeIndex, audit: &Audit) {
+        let Some(disks) = self.host(node).and_then(|host| host.undamaged.take()) else { return };
+        let is_like = |disks: &Vec<MemoryDisk>| {
+            // What cannot be read says nothing.
+            let like = self.audit_disks(disks).ok();
+            like.is_none_or(|like| audit.cells == like.cells && audit.hints == like.hints)
+        };
+        if !disks.iter().any(is_like) {
+            let text = format!("{node} took its damaged log for something else than one torn at the damage");
+            self.report(Checker::C7, text);
+        }
     }
 }

@@ -25,7 +25,7 @@ pub use checkers::{
 };
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::default_script;
-pub use run::{RunReport, run, run_options, run_seed, run_twice};
+pub use run::{RunReport, run, run_options, run_seed, run_twice, trace_of};
 pub use script::{Action, DiskMood, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, Script, ScriptError};
 pub use swarm::{FaultLevels, Level, Options};
 pub use verdict::{Checker, Violation};

@@ -59,6 +59,17 @@ pub fn run_options(options: Options) -> RunReport {
     run(options, script)
 }
 
+/// All events of options, run to the end of the script that their seed draws. Nothing is judged.
+pub fn trace_of(options: Options) -> Vec<u32> {
+    let options = Options { keep_trace: true, ..options };
+    let script = default_script(&options);
+    let end = script.end();
+    let mut world = World::new(options, script);
+    world.run_until(end);
+    world.seal();
+    world.take_trace()
+}
+
 /// Runs the same options twice: C11.
 pub fn run_twice(options: Options) -> RunReport {
     let mut report = run_options(options.clone());
@@ -81,13 +92,7 @@ mod tests {
     fn every_kind_of_event_happens() {
         let mut missing: BTreeSet<Kind> = Kind::ALL.iter().copied().collect();
         for seed in 0..200 {
-            let options = Options { keep_trace: true, ..Options::drawn(seed) };
-            let script = default_script(&options);
-            let end = script.end();
-            let mut world = World::new(options, script);
-            world.run_until(end);
-            let words = world.take_trace();
-            records(&words).for_each(|record| {
+            records(&trace_of(Options::drawn(seed))).for_each(|record| {
                 missing.remove(&record.kind);
             });
             if missing.is_empty() {

@@ -296,7 +296,7 @@ impl World {
             }
         }
     }
-    fn host(&mut self, node: NodeIndex) -> Option<&mut Host> {
+    pub(super) fn host(&mut self, node: NodeIndex) -> Option<&mut Host> {
         self.hosts.get_mut(usize::from(node.0))
     }
     fn address(node: NodeIndex, port: u16) -> String {
@@ -380,19 +380,6 @@ impl World {
             }
         }
     }
-    /// A log with a damaged record is refused, or taken for one that was torn there: then nothing behind it may count.
-    fn judge_damaged(&mut self, node: NodeIndex, audit: &Audit) {
-        let Some(disks) = self.host(node).and_then(|host| host.undamaged.take()) else { return };
-        let is_like = |disks: &Vec<MemoryDisk>| {
-            // What cannot be read says nothing.
-            let like = self.audit_disks(disks).ok();
-            like.is_none_or(|like| audit.cells == like.cells && audit.hints == like.hints)
-        };
-        if !disks.iter().any(is_like) {
-            let text = format!("{node} took its damaged log for something else than one torn at the damage");
-            self.violations.push(Violation { checker: Checker::C7, at: self.now, text });
-        }
-    }
     /// The engine refuses its disk. After rot that is right, and the operator begins anew with an empty one.
     fn on_damaged(&mut self, node: NodeIndex, is_rotten: bool, error: &lsm::Error) {
         if *error == lsm::Error::NoSpace {
@@ -421,7 +408,7 @@ impl World {
     pub(super) fn audit(&self, node: NodeIndex) -> Result<Audit, lsm::Error> {
         self.hosts.get(usize::from(node.0)).map_or(Ok(Audit::default()), |host| self.audit_disks(&host.disks))
     }
-    fn audit_disks(&self, disks: &[MemoryDisk]) -> Result<Audit, lsm::Error> {
+    pub(super) fn audit_disks(&self, disks: &[MemoryDisk]) -> Result<Audit, lsm::Error> {
         let mut whole = Audit::default();
         for disk in disks {
             let audit = Audit::read(&mut disk.clone(), self.engine_options())?;

@@ -17,16 +17,17 @@ impl Histogram {
     /// Counts one, where only one thread counts.
     #[inline]
     pub fn add_alone(&self, took_us: u64) {
-        let bucket = BOUNDS_US.partition_point(|bound| *bound < took_us);
-        bump(&self.buckets[bucket], 1);
+        bump(self.bucket(took_us), 1);
         bump(&self.sum_us, took_us);
     }
     /// Counts one.
     pub fn add(&self, took: Duration) {
         let took_us = took.as_micros() as u64;
-        let bucket = BOUNDS_US.partition_point(|bound| *bound < took_us);
-        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.bucket(took_us).fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(took_us, Ordering::Relaxed);
+    }
+    fn bucket(&self, took_us: u64) -> &AtomicU64 {
+        &self.buckets[BOUNDS_US.partition_point(|bound| *bound < took_us)]
     }
     /// How many took no longer than each bound, then how many there were.
     pub fn cumulated(&self) -> [u64; BOUNDS_US.len() + 1] {

@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout)] // Its output is its purpose.
 
 use kvorum_core::base::Bug;
-use kvorum_core::sim::{Options, RunReport, checker_of, run_options, run_twice};
+use kvorum_core::sim::{Options, RunReport, checker_of, run_options, run_twice, trace_of};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,13 +68,7 @@ fn one(seed: &str, bug: Option<&str>) -> Result<bool, String> {
 fn story(seed: &str, key: &str) -> Result<bool, String> {
     use kvorum_core::base::trace::{Kind, records};
     let seed = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
-    let options = Options { keep_trace: true, ..Options::drawn(seed) };
-    let script = kvorum_core::sim::default_script(&options);
-    let end = script.end();
-    let mut world = kvorum_core::sim::World::new(options, script);
-    world.run_until(end);
-    world.seal();
-    let trace = world.take_trace();
+    let trace = trace_of(Options::drawn(seed));
     let is_name = |payload: &[u32]| {
         let bytes: Vec<u8> = payload[2..].iter().flat_map(|word| word.to_le_bytes()).collect();
         bytes.get(..payload[1] as usize) == Some(key.as_bytes())

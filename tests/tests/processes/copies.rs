@@ -65,14 +65,8 @@ fn a_lone_node_tells_its_copy_by_itself() {
     assert_eq!(cluster[0].client().ask(&["SET", "k", "v"]).unwrap(), Reply::ok());
 }
 
-#[test]
-fn a_folder_that_never_joined_may_begin_in_any_way() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut node = Node::new(dir.path(), "n1", &["--partitions", "64"]);
-    let output = node.refused(&[]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(complaint(&output).contains("--bootstrap") && !node.data.exists());
-    // A seed that does not answer: it asks until it is stopped.
+/// Starts a node whose seed does not answer, and lets it ask for a while.
+fn ask_in_vain(node: &mut Node) {
     node.spawn(&["--join", &free_address().to_string()]);
     until(
         PATIENCE,
@@ -82,6 +76,17 @@ fn a_folder_that_never_joined_may_begin_in_any_way() {
         },
     );
     std::thread::sleep(Duration::from_millis(500));
+}
+
+#[test]
+fn a_folder_that_never_joined_may_begin_in_any_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::new(dir.path(), "n1", &["--partitions", "64"]);
+    let output = node.refused(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaint(&output).contains("--bootstrap") && !node.data.exists());
+    // A seed that does not answer: it asks until it is stopped.
+    ask_in_vain(&mut node);
     let _ = node.terminate();
     assert_eq!(node.refused(&[]).status.code(), Some(2), "it still belongs to no cluster");
     node.spawn(&["--bootstrap"]);
@@ -89,15 +94,7 @@ fn a_folder_that_never_joined_may_begin_in_any_way() {
     assert_eq!(node.client().ask(&["SET", "k", "v"]).unwrap(), Reply::ok());
     // Another one, whose first seed was wrong, joins by a right one.
     let mut late = Node::new(dir.path(), "n2", &[]);
-    late.spawn(&["--join", &free_address().to_string()]);
-    until(
-        PATIENCE,
-        "it has begun",
-        || {
-            if late.log().contains("clients on") { Ok(()) } else { Err(late.log()) }
-        },
-    );
-    std::thread::sleep(Duration::from_millis(500));
+    ask_in_vain(&mut late);
     late.kill();
     late.spawn(&["--join", &node.peer.to_string()]);
     late.wait_ready();

@@ -53,9 +53,6 @@ impl Row {
             None => Err(format!("it has no column '{name}'")),
         }
     }
-}
-
-impl Row {
     /// What `kvorum export` wrote as this row.
     pub fn exported(&self) -> Result<Entry, String> {
         let bytes = |name: &str| match (self.columns.get(name), self.columns.get(&format!("{name}_hex"))) {
