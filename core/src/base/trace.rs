@@ -48,7 +48,7 @@ kinds! {
     Restarted = 14,
     /// A link was cut (0) or healed (1): from, to, what.
     Link = 15,
-    /// A client's operation began: operation id (2), verb, key string, node.
+    /// A client's operation began: operation id (2), verb, key's index.
     OpStarted = 16,
     /// A client's operation ended: operation id (2), outcome, value hash (2).
     OpEnded = 17,
@@ -67,6 +67,8 @@ kinds! {
     ReadRepaired = 35,
     /// request (2), and (2) what it is called from then on: its partition moved. Votes that stay are told anew.
     PlannedAgain = 36,
+    /// request (2), hlc (2), member: the put has its dot, and this is its stamp.
+    Stamped = 37,
     // --- replica, hints, repair ---
     /// partition, key string, siblings, changed 0/1.
     CellMerged = 50,
@@ -261,7 +263,7 @@ mod tests {
             Kind::Crashed => vec![1],
             Kind::Restarted => vec![],
             Kind::Link => vec![1, 2, 0],
-            Kind::OpStarted => vec![low, high, 1, 0xabcd, 2],
+            Kind::OpStarted => vec![low, high, 1, 5],
             Kind::OpEnded => vec![low, high, 0, 7, 8],
             Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd],
             Kind::ReplicaAsked => vec![low, high, 2, 1, 4],
@@ -269,6 +271,7 @@ mod tests {
             Kind::RequestEnded => vec![low, high, 0, 2, 1],
             Kind::Restamped | Kind::PlannedAgain => vec![low, high, low + 1, high],
             Kind::ReadRepaired => vec![low, high, 2],
+            Kind::Stamped => vec![low, high, low, high, 3],
             Kind::CellMerged => vec![63, 0xabcd, 2, 1],
             Kind::HintStored | Kind::HintDelivered => vec![2, 63, 0xabcd],
             Kind::TreeCompared => vec![2, 63, 1, 5],

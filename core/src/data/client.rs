@@ -1,6 +1,7 @@
 //! What a client can ask of a shard, and what it can be told.
 
 use crate::base::{KeyspaceId, MemberId, Micros, PartitionId};
+use crate::version::Stamp;
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
@@ -161,6 +162,8 @@ pub struct WriteReply {
     pub acks: u8,
     /// How many of them are hints, held by fallbacks.
     pub hinted: u8,
+    /// Its place in the order of writes; `None` where nothing was to be written.
+    pub stamp: Option<Stamp>,
 }
 
 /// Part of a partition's keys.

@@ -191,14 +191,14 @@ impl Shard {
         let Some(op) = self.forward_op(id) else { return };
         let asked = op.asked.iter().find(|(member, ..)| *member == from).map(|(_, at, _)| *at);
         let Some(at) = asked else { return };
-        let (request, needed) = (op.request, op.spec.w);
+        let (request, needed, stamp) = (op.request, op.spec.w, op.spec.stamp);
         self.peers.answered(from, now.since(at));
         self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), 0]);
         match answer {
             ForwardAnswer::Done { existed, acks, hinted } => {
                 self.ops.remove(&id);
                 self.trace_ended(id, 0, acks, hinted);
-                self.reply(request, Reply::Written(WriteReply { existed, acks, hinted }));
+                self.reply(request, Reply::Written(WriteReply { existed, acks, hinted, stamp: Some(stamp) }));
             }
             ForwardAnswer::Behind(above) => self.forward_again(id, from, above, false),
             ForwardAnswer::Outrun(above) => self.forward_again(id, from, above, true),

@@ -343,7 +343,7 @@ impl Shard {
     }
     /// The second half of `EXPIRE`: the value that was seen gets another end.
     fn change_expiry(&mut self, op: &GetOp, cell: Option<Cell>, expiry: Expiry, when: ExpireWhen, w: u8) {
-        let unchanged = WriteReply { existed: false, acks: 0, hinted: 0 };
+        let unchanged = WriteReply { existed: false, acks: 0, hinted: 0, stamp: None };
         let wall_ms = self.wall_ms();
         let winner = cell.as_ref().and_then(|cell| cell.winner(wall_ms)).cloned();
         let (Some(mut cell), Some(winner)) = (cell, winner) else {

@@ -314,6 +314,9 @@ impl Shard {
         if let Some(stamp) = stamp {
             op.spec.stamp = stamp;
         }
+        let Stamp { hlc, member } = op.spec.stamp;
+        let [low, high] = split(hlc.0);
+        self.trace_op(Kind::Stamped, id, &[low, high, u32::from(member.0)]);
         self.vote_when_durable(id, WriteAnswer::Held);
         self.keep_notes(id);
         self.send_to_holders(id);
@@ -421,8 +424,8 @@ impl Shard {
             return self.stamp_again(id, above);
         }
         let (acks, hinted) = (op.plan.tally.voters().len() as u8, op.plan.tally.hinted());
-        let existed = op.existed;
-        self.finish_put(id, Ok(WriteReply { existed, acks, hinted }));
+        let (existed, stamp) = (op.existed, Some(op.spec.stamp));
+        self.finish_put(id, Ok(WriteReply { existed, acks, hinted, stamp }));
     }
     /// The write is on W holders, and another one wins there that it had not seen.
     fn stamp_again(&mut self, id: OpId, above: Stamp) {
@@ -485,7 +488,9 @@ impl Shard {
             (Asker::Client(request), Err(refusal)) => self.refuse(request, refusal),
             (Asker::Peer(to, asker), end) => {
                 let answer = match end {
-                    Ok(WriteReply { existed, acks, hinted }) => ForwardAnswer::Done { existed, acks, hinted },
+                    Ok(WriteReply { existed, acks, hinted, .. }) => {
+                        ForwardAnswer::Done { existed, acks, hinted }
+                    }
                     Err(_) => ForwardAnswer::InDoubt { acks: 0, needed: op.spec.w },
                 };
                 self.send(to, op.partition, DataMessage::ForwardAnswer { op: asker, answer });

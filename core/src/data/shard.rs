@@ -278,6 +278,10 @@ impl Shard {
     pub fn load(&self) -> [usize; 3] {
         [self.ops.len(), self.waiting_count, self.waits.len()]
     }
+    /// Writes that are not in the log's file yet: a crash would take what nobody was promised.
+    pub fn unwritten(&self) -> u64 {
+        self.store.db().issued().0 - self.store.db().written().0
+    }
     /// The hint bytes held and the most siblings of a cell that a put may leave are bounded; so is what is in flight.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.ops.len() > OP_COUNT_MAX || self.waiting_count > WAITING_MAX {

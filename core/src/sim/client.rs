@@ -172,9 +172,9 @@ impl Plan {
 /// What a reply means to a history.
 pub(super) fn outcome_of(reply: &Reply) -> Outcome {
     match reply {
-        Reply::Written(written) => Outcome::Done { hinted: written.hinted },
+        Reply::Written(written) => Outcome::Done { hinted: written.hinted, stamp: written.stamp },
         Reply::Refused(Refusal::InDoubt { .. }) => Outcome::Unknown,
         Reply::Refused(_) => Outcome::NotDone,
-        _ => Outcome::Done { hinted: 0 },
+        _ => Outcome::Done { hinted: 0, stamp: None },
     }
 }

@@ -1,6 +1,6 @@
 use super::script::NodeIndex;
 use crate::base::Micros;
-use crate::version::VersionVector;
+use crate::version::{Stamp, VersionVector};
 use alloc::{format, vec::Vec};
 use bytes::Bytes;
 
@@ -64,6 +64,8 @@ pub enum Outcome {
     Done {
         /// How many of the acknowledgements were hints.
         hinted: u8,
+        /// Where a write stands in the order of writes.
+        stamp: Option<Stamp>,
     },
     /// Not done, for sure.
     NotDone,

@@ -86,6 +86,9 @@ impl World {
                 if shard.load() != [0, 0, 0] {
                     return Some(format!("{} is still busy: {:?}", host.index, shard.load()));
                 }
+                if shard.unwritten() > 0 {
+                    return Some(format!("{} still writes its log", host.index));
+                }
             }
         }
         self.disagreement(&views)
@@ -194,14 +197,14 @@ impl World {
         (FinalKey { key, cell: whole, read_ms: self.true_ms() }, disagreement)
     }
     fn judge_history(&mut self, finals: &[FinalKey]) {
-        let (resolve, now) = (self.options.resolve, self.now());
+        let (resolve, now, voters) = (self.options.resolve, self.now(), self.quorum_checker.voters());
         let mut found = inventions(&self.history, &self.reads);
         // C2 and C7 are promised under `always`, and for a last write that wins only where majorities meet.
         let is_promised = self.options.durability == Durability::Always
             && (self.options.writes_meet() || resolve == crate::version::Resolve::Siblings);
         if is_promised {
-            found.extend(lost_acks(&self.history, finals, resolve, self.power_cut_at, now));
-            found.extend(zombies(&self.history, finals, resolve, now));
+            found.extend(lost_acks(&self.history, voters, finals, resolve, self.power_cut_at, now));
+            found.extend(zombies(&self.history, voters, finals, resolve, now));
         }
         let members = self.hosts.len();
         for final_key in finals {

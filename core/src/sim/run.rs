@@ -1,3 +1,4 @@
+use super::history::History;
 use super::nemesis::default_script;
 use super::script::Script;
 use super::swarm::Options;
@@ -59,15 +60,16 @@ pub fn run_options(options: Options) -> RunReport {
     run(options, script)
 }
 
-/// All events of options, run to the end of the script that their seed draws. Nothing is judged.
-pub fn trace_of(options: Options) -> Vec<u32> {
+/// All events of options, run to the end of the script that their seed draws, and what clients asked and were told.
+/// Nothing is judged.
+pub fn trace_of(options: Options) -> (Vec<u32>, History) {
     let options = Options { keep_trace: true, ..options };
     let script = default_script(&options);
     let end = script.end();
     let mut world = World::new(options, script);
     world.run_until(end);
     world.seal();
-    world.take_trace()
+    (world.take_trace(), world.history)
 }
 
 /// Runs the same options twice: C11.
@@ -92,7 +94,7 @@ mod tests {
     fn every_kind_of_event_happens() {
         let mut missing: BTreeSet<Kind> = Kind::ALL.iter().copied().collect();
         for seed in 0..200 {
-            records(&trace_of(Options::drawn(seed))).for_each(|record| {
+            records(&trace_of(Options::drawn(seed)).0).for_each(|record| {
                 missing.remove(&record.kind);
             });
             if missing.is_empty() {

@@ -93,7 +93,7 @@ pub struct World {
     next_message: u64,
     control_checker: ControlChecker,
     held_checker: HeldChecker,
-    quorum_checker: QuorumChecker,
+    pub(super) quorum_checker: QuorumChecker,
     /// By host: the epoch under which it was last looked at.
     seen_epochs: Vec<Epoch>,
     pub(super) violations: Vec<Violation>,

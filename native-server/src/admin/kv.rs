@@ -97,7 +97,7 @@ fn bad(message: &str) -> Response {
 
 fn written(reply: Reply) -> Response {
     match reply {
-        Reply::Written(WriteReply { existed, acks, hinted }) => {
+        Reply::Written(WriteReply { existed, acks, hinted, .. }) => {
             Json(serde_json::json!({ "existed": existed, "acks": acks, "hinted": hinted })).into_response()
         }
         Reply::Refused(refusal) => problem(&refusal),

@@ -418,7 +418,7 @@ mod tests {
             }
             _ => {
                 deleted += 1;
-                Reply::Written(WriteReply { existed: true, acks: 1, hinted: 0 })
+                Reply::Written(WriteReply { existed: true, acks: 1, hinted: 0, stamp: None })
             }
         });
         assert_eq!((said.as_str(), deleted), ("+OK\r\n", 64 * 20));

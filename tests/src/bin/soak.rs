@@ -12,7 +12,7 @@
 #![allow(clippy::print_stdout)] // Its output is its purpose.
 
 use kvorum_core::base::Bug;
-use kvorum_core::sim::{Options, RunReport, checker_of, run_options, run_twice, trace_of};
+use kvorum_core::sim::{OpNumber, Options, RunReport, checker_of, run_options, run_twice, trace_of};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,7 +68,8 @@ fn one(seed: &str, bug: Option<&str>) -> Result<bool, String> {
 fn story(seed: &str, key: &str) -> Result<bool, String> {
     use kvorum_core::base::trace::{Kind, records};
     let seed = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
-    let trace = trace_of(Options::drawn(seed));
+    let (trace, history) = trace_of(Options::drawn(seed));
+    let index: Option<u32> = key.strip_prefix('k').and_then(|digits| digits.parse().ok());
     let is_name = |payload: &[u32]| {
         let bytes: Vec<u8> = payload[2..].iter().flat_map(|word| word.to_le_bytes()).collect();
         bytes.get(..payload[1] as usize) == Some(key.as_bytes())
@@ -102,9 +103,12 @@ fn story(seed: &str, key: &str) -> Result<bool, String> {
                 }
                 is_ours
             }
-            Kind::OpStarted | Kind::CellMerged | Kind::HintStored | Kind::HintDelivered => {
-                record.payload.contains(&name)
+            Kind::OpStarted => index.is_some() && record.payload.last().copied() == index,
+            Kind::OpEnded => {
+                let number = OpNumber(record.payload.first().copied().unwrap_or_default());
+                history.get(number).is_some_and(|op| Some(u32::from(op.key)) == index)
             }
+            Kind::CellMerged | Kind::HintStored | Kind::HintDelivered => record.payload.contains(&name),
             Kind::TransferPage | Kind::TransferDone | Kind::PartitionDropped => {
                 record.payload.first().copied() == partition
             }
@@ -114,6 +118,11 @@ fn story(seed: &str, key: &str) -> Result<bool, String> {
         if is_told {
             let micros = record.time.0;
             println!("{micros:>10} n{} {} {:?}", record.node, record.kind.name(), record.payload);
+            if record.kind == Kind::OpStarted
+                && let Some(op) = history.get(OpNumber(record.payload[0]))
+            {
+                println!("{:>10} {:?}, {:?}", "", op.asked, op.outcome);
+            }
         }
     }
     Ok(true)

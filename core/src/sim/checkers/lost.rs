@@ -1,11 +1,11 @@
 //! C2 (and C7): no acknowledged write is lost.
 //!
 //! `lww`: what is there at the end is a write that no acknowledged write came wholly after; absence wants a delete or
-//! an end of that kind. `siblings`: each acknowledged value is there, or some write may have covered it: one that had
+//! an end of that kind ([`Voters`] says which pairs only the clocks order). `siblings`: each acknowledged value is there, or some write may have covered it: one that had
 //! read it, or one without a context, not over before it began. That is enough for the transitive case too: whoever
 //! covered it *first* had read it or wrote blindly.
 
-use super::{FinalKey, by_key, may_have_ended, superseder};
+use super::{FinalKey, Voters, by_key, may_have_ended, superseder};
 use crate::base::Micros;
 use crate::sim::history::{Asked, History, OpNumber, Record};
 use crate::sim::verdict::{Checker, Violation};
@@ -16,6 +16,7 @@ use alloc::{format, string::String, vec::Vec};
 /// lost is reported as C7.
 pub fn lost_acks(
     history: &History,
+    voters: &Voters,
     finals: &[FinalKey],
     resolve: Resolve,
     power_cut: Option<Micros>,
@@ -27,8 +28,8 @@ pub fn lost_acks(
     for found in finals {
         let of_key = &by_key[usize::from(found.key)];
         let lost = match resolve {
-            Resolve::Lww => lost_of_lww(found, of_key).into_iter().collect(),
-            Resolve::Siblings => lost_of_siblings(found, of_key),
+            Resolve::Lww => lost_of_lww(found, of_key, voters).into_iter().collect(),
+            Resolve::Siblings => lost_of_siblings(found, of_key, voters),
         };
         for (number, record, why) in lost {
             let survived_nothing = power_cut.is_some_and(|cut| record.ended.is_some_and(|end| end < cut));
@@ -51,12 +52,13 @@ pub fn lost_acks(
 fn lost_of_lww<'a>(
     found: &FinalKey,
     of_key: &[(OpNumber, &'a Record)],
+    voters: &Voters,
 ) -> Option<(OpNumber, &'a Record, String)> {
     let visible = found.found().into_iter().find(|value| value.live);
     match visible {
         Some(value) => {
             let (_, record) = of_key.iter().find(|(number, _)| *number == value.writer)?;
-            let (number, lost) = superseder(record, of_key)?;
+            let (number, lost) = superseder(record, of_key, voters)?;
             // A delete undone is a zombie: C3 reports it.
             matches!(lost.asked, Asked::Put { .. }).then(|| {
                 let ended = record.ended.unwrap_or_default().as_millis();
@@ -65,13 +67,12 @@ fn lost_of_lww<'a>(
         }
         None => {
             let writes = || of_key.iter().filter(|(_, record)| record.is_write() && record.may_count());
-            let explained =
-                writes().filter(|(_, record)| superseder(record, of_key).is_none()).any(|(_, record)| {
-                    match record.asked {
-                        Asked::Delete { .. } => true,
-                        _ => may_have_ended(record, of_key, found.read_ms),
-                    }
-                });
+            let explained = writes().filter(|(_, record)| superseder(record, of_key, voters).is_none()).any(
+                |(_, record)| match record.asked {
+                    Asked::Delete { .. } => true,
+                    _ => may_have_ended(record, of_key, found.read_ms),
+                },
+            );
             if explained {
                 return None;
             }
@@ -85,21 +86,24 @@ fn lost_of_lww<'a>(
 fn lost_of_siblings<'a>(
     found: &FinalKey,
     of_key: &[(OpNumber, &'a Record)],
+    voters: &Voters,
 ) -> Vec<(OpNumber, &'a Record, String)> {
     let present = found.found();
     let is_lost = |(number, record): &&(OpNumber, &'a Record)| {
         let acked = record.is_done() && matches!(record.asked, Asked::Put { .. });
         acked
             && !present.iter().any(|value| value.writer == *number)
-            && !of_key.iter().any(|(other, cover)| *other != *number && may_cover(cover, *number, record))
+            && !of_key
+                .iter()
+                .any(|(other, cover)| *other != *number && may_cover(cover, *number, record, voters))
     };
     let why = || String::from("it is not among the siblings, and no write can have covered it");
     of_key.iter().filter(is_lost).map(|(number, record)| (*number, *record, why())).collect()
 }
 
-fn may_cover(cover: &Record, number: OpNumber, covered: &Record) -> bool {
+fn may_cover(cover: &Record, number: OpNumber, covered: &Record, voters: &Voters) -> bool {
     let (Asked::Put { seen, .. } | Asked::Delete { seen }) = &cover.asked else { return false };
     cover.may_count()
-        && !cover.is_before(covered)
+        && (!cover.is_before(covered) || voters.may_overrule(cover, covered))
         && seen.as_ref().is_none_or(|seen| seen.values.contains(&number))
 }

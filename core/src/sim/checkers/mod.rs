@@ -6,12 +6,14 @@ mod control;
 mod held;
 mod lost;
 mod quorum;
+mod voters;
 mod zombie;
 
 pub use control::ControlChecker;
 pub use held::HeldChecker;
 pub use lost::lost_acks;
 pub use quorum::{Needed, QuorumChecker};
+pub use voters::Voters;
 pub use zombie::{inventions, zombies};
 
 use super::history::{Asked, Ends, History, OpNumber, Record, writer_of};
@@ -86,10 +88,16 @@ fn must_have_ended(value: &Record, of_key: &[(OpNumber, &Record)], at_ms: u64) -
     })
 }
 
-/// The latest acknowledged write that began after `record` was acknowledged: proof that it is superseded.
-fn superseder<'a>(record: &Record, of_key: &[(OpNumber, &'a Record)]) -> Option<(OpNumber, &'a Record)> {
-    let later =
-        of_key.iter().filter(|(_, other)| other.is_write() && other.is_done() && record.is_before(other));
+/// The latest acknowledged write that began after `record` was acknowledged and that must have heard of it: proof that
+/// it is superseded.
+fn superseder<'a>(
+    record: &Record,
+    of_key: &[(OpNumber, &'a Record)],
+    voters: &Voters,
+) -> Option<(OpNumber, &'a Record)> {
+    let later = of_key.iter().filter(|(_, other)| {
+        other.is_write() && other.is_done() && record.is_before(other) && !voters.may_overrule(record, other)
+    });
     later.max_by_key(|(_, other)| other.started).copied()
 }
 

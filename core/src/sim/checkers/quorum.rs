@@ -1,9 +1,11 @@
 //! C2, the half of it that needs no ending: nothing is acknowledged without its quorum. From the trace alone: who answered
 //! an operation before it was called done.
 
+use super::Voters;
 use crate::base::trace::{Kind, Record};
-use crate::base::{Micros, PartitionId};
+use crate::base::{MemberId, Micros, PartitionId};
 use crate::sim::verdict::{Checker, Violation};
+use crate::version::{Hlc, Stamp};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{format, string::String, vec::Vec};
 
@@ -19,6 +21,7 @@ struct Running {
     /// Who was asked for whom, where that is somebody else.
     stand_ins: BTreeMap<u32, u32>,
     voters: BTreeSet<u32>,
+    stamp: Option<Stamp>,
 }
 
 /// How many distinct answers an operation needs at least, and whose.
@@ -39,6 +42,7 @@ pub struct Needed {
 pub struct QuorumChecker {
     /// By node and operation.
     running: BTreeMap<(u32, u64), Running>,
+    voters: Voters,
 }
 
 /// Operations in flight; the oldest are forgotten, for their node has died.
@@ -50,6 +54,10 @@ fn op_of(record: &Record<'_>) -> u64 {
 }
 
 impl QuorumChecker {
+    /// Who said yes to what was called done.
+    pub fn voters(&self) -> &Voters {
+        &self.voters
+    }
     /// Looks at one record; `needed` tells what a partition's operations need as the recording node sees it.
     pub fn feed(
         &mut self,
@@ -91,7 +99,7 @@ impl QuorumChecker {
             (kind @ (Kind::Restamped | Kind::PlannedAgain), [_, _, low, high, ..]) => {
                 let again = u64::from(*low) | u64::from(*high) << 32;
                 if again != name.1
-                    && let Some(Running { partition, is_write, is_final, is_outrun, .. }) =
+                    && let Some(Running { partition, is_write, is_final, is_outrun, stamp, .. }) =
                         self.running.remove(&name)
                 {
                     let is_restamped = kind == Kind::Restamped;
@@ -100,13 +108,23 @@ impl QuorumChecker {
                         is_write,
                         is_final: is_final || is_restamped,
                         is_outrun: is_outrun && !is_restamped,
+                        stamp: stamp.filter(|_| !is_restamped),
                         ..Running::default()
                     };
                     self.running.insert((record.node, again), running);
                 }
             }
+            (Kind::Stamped, [_, _, low, high, member]) => {
+                if let Some(running) = self.running.get_mut(&name) {
+                    let hlc = Hlc(u64::from(*low) | u64::from(*high) << 32);
+                    running.stamp = Some(Stamp { hlc, member: MemberId(*member as u16) });
+                }
+            }
             (Kind::RequestEnded, [_, _, outcome, ..]) => {
                 let running = self.running.remove(&name)?;
+                if let Some(stamp) = running.stamp.filter(|_| *outcome == 0) {
+                    self.voters.note(stamp, &running.voters);
+                }
                 let needed = needed(PartitionId(running.partition))?;
                 return (*outcome == 0).then(|| running.judge(record.time, name, needed)).flatten();
             }

@@ -9,7 +9,7 @@ use crate::sim::verdict::{Checker, Violation};
 use crate::version::{Actor, Body, Hlc, Resolve, Sibling, Stamp, VersionVector};
 use alloc::vec;
 
-const DONE: Outcome = Outcome::Done { hinted: 0 };
+const DONE: Outcome = Outcome::Done { hinted: 0, stamp: None };
 const NOW_MS: u64 = 100_000;
 
 /// Builds a history of one key, line by line.
@@ -42,8 +42,8 @@ impl Story {
     }
     fn judge(&self, cell: Option<Cell>, resolve: Resolve, cut: Option<Micros>) -> Vec<Checker> {
         let finals = [FinalKey { key: 0, cell, read_ms: NOW_MS }];
-        let mut found = lost_acks(&self.0, &finals, resolve, cut, Micros(0));
-        found.extend(zombies(&self.0, &finals, resolve, Micros(0)));
+        let mut found = lost_acks(&self.0, &Voters::default(), &finals, resolve, cut, Micros(0));
+        found.extend(zombies(&self.0, &Voters::default(), &finals, resolve, Micros(0)));
         found.into_iter().map(|violation| violation.checker).collect()
     }
 }

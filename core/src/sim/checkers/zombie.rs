@@ -1,6 +1,6 @@
 //! C3: nothing dead comes back, and nothing is read that nobody wrote.
 
-use super::{FinalKey, by_key, must_have_ended, superseder};
+use super::{FinalKey, Voters, by_key, must_have_ended, superseder};
 use crate::base::Micros;
 use crate::sim::history::{Asked, History, Record};
 use crate::sim::verdict::{Checker, Violation};
@@ -9,7 +9,13 @@ use alloc::{format, string::String, vec::Vec};
 
 /// Judges what is there at the end: no value that an acknowledged delete came wholly after (`lww`), that an
 /// acknowledged write's context had seen (`siblings`), or that must have expired.
-pub fn zombies(history: &History, finals: &[FinalKey], resolve: Resolve, now: Micros) -> Vec<Violation> {
+pub fn zombies(
+    history: &History,
+    voters: &Voters,
+    finals: &[FinalKey],
+    resolve: Resolve,
+    now: Micros,
+) -> Vec<Violation> {
     let keys = finals.iter().map(|found| found.key + 1).max().unwrap_or(0);
     let by_key = by_key(history, keys);
     let mut violations = Vec::new();
@@ -28,7 +34,7 @@ pub fn zombies(history: &History, finals: &[FinalKey], resolve: Resolve, now: Mi
             }
             match resolve {
                 Resolve::Lww => {
-                    if let Some((number, killer)) = superseder(record, of_key)
+                    if let Some((number, killer)) = superseder(record, of_key, voters)
                         && matches!(killer.asked, Asked::Delete { .. })
                     {
                         report(format!("delete {} began after it was acknowledged", number.0));
