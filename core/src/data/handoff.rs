@@ -2,7 +2,7 @@
 //!
 //! Source: Dynamo (SOSP 2007), §4.6. Differs: a hint counts once it is as durable as its keyspace asks (`always`: synced),
 //! never expires, and goes only if it is still what was delivered; one whose target no longer owns the partition goes to
-//! all who do.
+//! all who do, and while the partition moves each goes to all who gain it as well.
 
 use super::key::{cell_of_hint, hints_range, place_of};
 use super::page::{PageRange, ScanFor};
@@ -111,14 +111,16 @@ impl Shard {
         if state.owners.contains(&target) || state.next.contains(&target) {
             awaiting.push(target);
         } else {
-            awaiting.extend(state.owners.iter().chain(&state.next).copied());
-            awaiting.sort();
-            awaiting.dedup();
+            awaiting.extend_from_slice(&state.owners);
         }
+        // Who gains the partition may have been filled from the target before this.
+        awaiting.extend_from_slice(&state.next);
+        awaiting.sort();
+        awaiting.dedup();
         let (id, epoch) = (self.op_id(), self.epoch());
         for to in awaiting.clone() {
             let (keyspace, key, cell) = (place.keyspace, place.key.clone(), cell.clone());
-            let message = DataMessage::Write { op: id, epoch, keyspace, reason: Reason::Repair, key, cell };
+            let message = DataMessage::Write { op: id, epoch, keyspace, reason: Reason::Handoff, key, cell };
             self.send(to, place.partition, message);
         }
         self.handoff.targets.entry(target).or_default().in_flight += 1;

@@ -36,7 +36,7 @@ impl Shard {
         let Some(view) = self.view.clone() else { return };
         let under = match reason {
             Reason::Repair => None,
-            Reason::Client | Reason::Hint { .. } => Some(epoch),
+            Reason::Client | Reason::Hint { .. } | Reason::Handoff => Some(epoch),
         };
         let ack = Ack::Peer { to: from, op, epoch: under };
         let owns = view.owns(partition);

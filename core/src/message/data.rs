@@ -24,8 +24,11 @@ pub enum Reason {
         /// The owner that the receiver stands in for.
         target: MemberId,
     },
-    /// What another replica holds: read repair, handoff, transfer, anti-entropy. Welcome at any owner at any time.
+    /// What another replica holds: read repair, transfer, anti-entropy. Welcome at any owner at any time.
     Repair,
+    /// A hint comes to its owner and is given up by its keeper after that. Refused if its epoch is older than the
+    /// partition's: who gains the partition may have been filled from here already.
+    Handoff,
 }
 
 /// What a replica says to a cell.
@@ -256,6 +259,7 @@ impl DataMessage {
                 match reason {
                     Reason::Client => w.u8(0),
                     Reason::Repair => w.u8(1),
+                    Reason::Handoff => w.u8(3),
                     Reason::Hint { target } => {
                         w.u8(2);
                         w.u16(target.0);
@@ -410,6 +414,7 @@ impl DataMessage {
                 let reason = match r.u8()? {
                     0 => Reason::Client,
                     1 => Reason::Repair,
+                    3 => Reason::Handoff,
                     2 => Reason::Hint { target: MemberId(r.u16()?) },
                     _ => return Err(r.error("a known reason")),
                 };
