@@ -15,6 +15,11 @@ use crate::version::{Cell, ExpiryMark};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+/// How long those who were asked are waited for, where no peer has taught better, and before all are asked once more.
+const PATIENCE: Micros = Micros::from_millis(50);
+/// How often that doubles.
+const REPEATS_MAX: u8 = 4;
+
 /// What the cell is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
@@ -47,6 +52,8 @@ pub(super) struct GetOp {
     deadline: Micros,
     /// When more are asked; an earlier timer of the same operation means nothing.
     hedge_at: Micros,
+    /// How often everyone silent was asked once more: each time waits twice as long.
+    repeats: u8,
     /// Who was asked, and when.
     asked: SmallVec<[(MemberId, Micros); 4]>,
     /// Who answered what.
@@ -126,6 +133,7 @@ impl Shard {
             plan,
             deadline,
             hedge_at,
+            repeats: 0,
             asked,
             answers,
         };
@@ -159,7 +167,8 @@ impl Shard {
             hoped.vote(holder, crate::base::Sabotage::NONE);
             to_ask.push((holder, stands_in));
         }
-        if to_ask.is_empty() && how == Ask::Again {
+        let is_repeat = to_ask.is_empty() && how == Ask::Again;
+        if is_repeat {
             // Everyone was asked: a message or its answer may be lost.
             let silent = |(holder, _): &&(MemberId, Option<MemberId>)| !op.plan.tally.has_voted(*holder);
             to_ask = op.plan.holders().iter().filter(silent).copied().collect();
@@ -170,7 +179,9 @@ impl Shard {
             self.ask(id, holder, stands_in, how != Ask::Enough);
         }
         if let Some(op) = self.get_op(id) {
-            let patience = if patience.0 == 0 { Micros::from_millis(50) } else { patience };
+            let patience = if patience.0 == 0 { PATIENCE } else { patience };
+            op.repeats += u8::from(is_repeat && op.repeats < REPEATS_MAX);
+            let patience = if is_repeat { Micros(PATIENCE.0 << (op.repeats - 1)) } else { patience };
             op.hedge_at = now + patience;
             self.timers.set(now + patience, Timer::Hedge(id));
         }

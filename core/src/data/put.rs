@@ -521,8 +521,24 @@ impl Shard {
             let engine_key = self.own_key(&plan, &cell_key);
             return self.access(engine_key, Then::GiveDot { op: id });
         }
+        self.keep_own(id);
         self.send_to_holders(id);
         self.arm_resend(id);
+    }
+    /// This node's own copy, once more: the first one may have met an engine that was overloaded.
+    fn keep_own(&mut self, id: OpId) {
+        let me = self.me();
+        let Some(op) = self.put_op(id) else { return };
+        let own = op.plan.holders().iter().find(|(holder, _)| *holder == me).copied();
+        let Some((_, stands_in)) = own.filter(|_| !op.plan.tally.has_voted(me)) else { return };
+        let Some(cell) = op.cell.clone() else { return };
+        let (ack, cell_key) = (Ack::Own { op: id }, op.spec.cell_key.clone());
+        match stands_in {
+            None => self.access(cell_key, Then::Merge { cell, ack }),
+            Some(target) => {
+                self.access(super::key::hint_key(target, &cell_key), Then::KeepHint { cell, ack });
+            }
+        }
     }
     /// The view changed. Votes stay: who holds the cell holds it. A moved partition gets a new plan; a holder that went
     /// away is stood in for.
@@ -588,15 +604,13 @@ impl Shard {
         let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
         self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
-        let own = plan.holders().iter().find(|(holder, _)| *holder == view.me).copied();
-        let cell_key = spec.cell_key.clone();
         let partition = spec.partition;
         let op = PutOp {
             asker,
             partition,
             spec,
             plan,
-            cell: Some(cell.clone()),
+            cell: Some(cell),
             existed: true,
             outrun: None,
             resend_at: Micros(0),
@@ -604,14 +618,7 @@ impl Shard {
         self.ops.insert(id, Running::Put(op));
         self.send_to_holders(id);
         self.arm_resend(id);
-        let ack = Ack::Own { op: id };
-        match own {
-            Some((_, None)) => self.access(cell_key, Then::Merge { cell, ack }),
-            Some((_, Some(target))) => {
-                self.access(super::key::hint_key(target, &cell_key), Then::KeepHint { cell, ack });
-            }
-            None => {}
-        }
+        self.keep_own(id);
     }
     /// What happens to concurrent values in a keyspace.
     pub(super) fn resolve(&self, keyspace: KeyspaceId) -> Resolve {
