@@ -38,6 +38,10 @@ impl HintLedger {
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
+    /// Whether a hint of that size, key counted in, may take the place of one of the size `old`.
+    pub fn has_room(&self, old: u64, new: u64, bytes_max: u64) -> bool {
+        new <= old || self.bytes - old + new <= bytes_max
+    }
     /// For whom there are any, in order.
     pub fn targets(&self) -> impl Iterator<Item = MemberId> + '_ {
         let mut last = None;
@@ -66,6 +70,8 @@ mod tests {
         ledger.change(b, PartitionId(2), None, Some(10));
         ledger.change(a, PartitionId(1), Some(10), Some(30));
         assert_eq!((ledger.count(), ledger.bytes()), (3, 50));
+        assert!(ledger.has_room(0, 10, 60) && !ledger.has_room(0, 11, 60));
+        assert!(ledger.has_room(30, 40, 60) && ledger.has_room(30, 30, 20));
         assert!(ledger.targets().eq([a, b]));
         ledger.change(a, PartitionId(1), Some(30), None);
         assert!(!ledger.has(PartitionId(1)) && ledger.has(PartitionId(2)));

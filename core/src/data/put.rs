@@ -265,8 +265,12 @@ impl Shard {
         self.counters.crowded_puts += u64::from(after >= SIBLING_COUNT_WARN && after > before);
         self.counters.lww_discarded += u64::from(merged.discarded);
         let new = Held::of(merged.cell);
+        let held_bytes = held.as_ref().map(|held| &held.bytes);
+        if is_hint && !self.has_room_for(engine_key, held_bytes, &new.bytes) {
+            return self.pass_on(id, Refusal::Storage("no room for more hints".to_string()));
+        }
         let written = if is_hint {
-            self.store.put_hint(engine_key, held.as_ref().map(|held| &held.bytes), Some(&new.bytes))
+            self.store.put_hint(engine_key, held_bytes, Some(&new.bytes))
         } else {
             self.store.put_cell(self.now, engine_key, held.as_ref(), &new)
         };

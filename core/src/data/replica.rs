@@ -43,12 +43,6 @@ impl Shard {
         match reason {
             Reason::Hint { target } if !owns => {
                 let hint_key = super::key::hint_key(target, &cell_key);
-                if self.store.hints.bytes() + (hint_key.len() + cell.len()) as u64
-                    > self.config.hint_bytes_max
-                {
-                    return self
-                        .acknowledge_now(ack.of(partition), WriteAnswer::Refused(RefusedWhy::HintQuota));
-                }
                 self.access(hint_key, Then::KeepHint { cell, ack });
             }
             _ if !owns => {
@@ -129,9 +123,10 @@ impl Shard {
             }
         };
         if held.as_ref() != Some(&new) {
-            let is_full = self.store.hints.bytes() + new.len() as u64 > self.config.hint_bytes_max;
-            if is_full && cell.is_empty() {
-                return; // Anti-entropy finds what a note would have told.
+            if !self.has_room_for(hint_key, held.as_ref(), &new) {
+                // For a note nobody waits: anti-entropy finds what it would have told.
+                let full = WriteAnswer::Refused(RefusedWhy::HintQuota);
+                return self.acknowledge_now(ack.of(partition), full);
             }
             if let Err(error) = self.store.put_hint(hint_key, held.as_ref(), Some(&new)) {
                 return self.acknowledge_now(ack.of(partition), refused(&error));
@@ -144,6 +139,11 @@ impl Shard {
             None => WriteAnswer::Held,
         };
         self.acknowledge(ack.of(partition), answer, true);
+    }
+    /// Whether the quota of hints allows `new` in place of `held`.
+    pub(super) fn has_room_for(&self, hint_key: &Bytes, held: Option<&Bytes>, new: &Bytes) -> bool {
+        let size = |bytes: &Bytes| (hint_key.len() + bytes.len()) as u64;
+        self.store.hints.has_room(held.map_or(0, size), size(new), self.config.hint_bytes_max)
     }
     /// The stamp that wins over `cell` in what is kept here for any owner. Two sloppy quorums of one key need not meet in an
     /// owner's seat; where they meet in whoever stands in, the later write hears of the earlier one and goes above it.

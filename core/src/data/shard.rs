@@ -217,6 +217,8 @@ impl Shard {
         let is_synced = self.waits.wants_sync() || self.sync_due;
         let always = self.durability() == Durability::Always;
         if let Some(write) = self.store.db_mut().log_write(is_synced && always) {
+            // It syncs what was written before as well.
+            self.sync_due &= !(is_synced && always);
             return Some(Output::Log { write, is_synced: is_synced && always });
         }
         if is_synced && let Some(sync) = self.store.db_mut().log_sync() {
@@ -282,7 +284,7 @@ impl Shard {
     pub fn unwritten(&self) -> u64 {
         self.store.db().issued().0 - self.store.db().written().0
     }
-    /// The hint bytes held and the most siblings of a cell that a put may leave are bounded; so is what is in flight.
+    /// What is in flight is bounded, and the engine's invariants hold.
     pub fn check(&self) -> Result<(), &'static str> {
         if self.ops.len() > OP_COUNT_MAX || self.waiting_count > WAITING_MAX {
             return Err("what is in flight stays within its bound");
@@ -343,7 +345,11 @@ impl Shard {
     fn on_message(&mut self, from: MemberId, partition: PartitionId, message: DataMessage) {
         // Before the first view nothing is known, not even who this node is: peers ask again.
         let Some(view) = self.view.clone() else { return };
-        if view.partition(partition).is_none() || self.ops.len() >= OP_COUNT_MAX {
+        if view.partition(partition).is_none() {
+            return;
+        }
+        // What would begin another operation waits for its sender's patience; what ends one is always welcome.
+        if matches!(message, DataMessage::Forward { .. }) && self.ops.len() >= OP_COUNT_MAX {
             return;
         }
         match message {

@@ -71,11 +71,13 @@ impl HeldChecker {
     pub fn on_wiped(&mut self, node: NodeIndex) {
         self.acknowledged.remove(&node);
     }
-    /// A node gave a partition away.
+    /// A node gave a partition away, and with it what it has merged and not yet acknowledged: a slow disk may let it say
+    /// so only later, of a write that it handed on.
     pub fn on_dropped(&mut self, node: NodeIndex, partition: PartitionId) {
         if let Some(acknowledged) = self.acknowledged.get_mut(&node) {
             acknowledged.retain(|sent| sent.partition != partition);
         }
+        self.sent.retain(|(_, to, _), sent| *to != node || sent.partition != partition);
     }
     /// A node starts again with this on its disk. With `is_rotten` its disk was damaged: it may have lost the end of its
     /// log, which nothing can tell from a torn tail. How much of it the world judges: acknowledgements do not come in
