@@ -1,6 +1,6 @@
 use crate::base::{Bug, MemberId, PartitionId, Sabotage, ShardIndex};
 use crate::version::{Actor, Dot, VersionVector};
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 /// Gives dots. *Whoever forgets takes a new name*: each start counts generations up from another random point, each
 /// partition that is gained gets one of its own, and a write to a key of which nothing is held gets one for itself.
@@ -11,7 +11,8 @@ pub(super) struct Actors {
     me: MemberId,
     /// The shard's number stands in its low bits, so that shards never meet.
     generation: u64,
-    living: BTreeMap<PartitionId, Dot>,
+    /// By partition. Looked at with every write.
+    living: Vec<Option<Dot>>,
 }
 
 const STEP: u64 = ShardIndex::COUNT_MAX as u64;
@@ -20,7 +21,7 @@ impl Actors {
     pub fn new(me: MemberId, shard: ShardIndex, entropy: u64, sabotage: Sabotage) -> Actors {
         // The bug: a name that does not depend on this life.
         let start = if sabotage.is(Bug::ActorReusedAfterWipe) { 0 } else { entropy / STEP * STEP };
-        Actors { me, generation: start | u64::from(shard.0), living: BTreeMap::new() }
+        Actors { me, generation: start | u64::from(shard.0), living: Vec::new() }
     }
     fn birth(&mut self) -> Actor {
         self.generation = self.generation.wrapping_add(STEP);
@@ -28,13 +29,17 @@ impl Actors {
     }
     /// The dot of a write to a key of which a cell is held.
     pub fn next(&mut self, partition: PartitionId) -> Dot {
-        if !self.living.contains_key(&partition) {
-            let actor = self.birth();
-            self.living.insert(partition, Dot { actor, counter: 0 });
+        let place = usize::from(partition.0);
+        let last = match self.living.get(place) {
+            Some(Some(dot)) => *dot,
+            _ => Dot { actor: self.birth(), counter: 0 },
+        };
+        let dot = Dot { counter: last.counter + 1, ..last };
+        if self.living.len() <= place {
+            self.living.resize(place + 1, None);
         }
-        let dot = self.living.get_mut(&partition).expect("it was inserted above");
-        dot.counter += 1;
-        *dot
+        self.living[place] = Some(dot);
+        dot
     }
     /// The dot of a write to a key of which nothing is held.
     pub fn first(&mut self) -> Dot {
@@ -42,11 +47,14 @@ impl Actors {
     }
     /// The partition was gained, lost or found damaged: its next write takes a new generation.
     pub fn forget(&mut self, partition: PartitionId) {
-        self.living.remove(&partition);
+        if let Some(living) = self.living.get_mut(usize::from(partition.0)) {
+            *living = None;
+        }
     }
     /// Whether `seen` knows more of this node's living generation than it does itself: somebody else uses its name.
     pub fn is_known_better(&self, partition: PartitionId, seen: &VersionVector) -> bool {
-        self.living.get(&partition).is_some_and(|dot| seen.counter(dot.actor) > dot.counter)
+        let living = self.living.get(usize::from(partition.0)).copied().flatten();
+        living.is_some_and(|dot| seen.counter(dot.actor) > dot.counter)
     }
 }
 

@@ -70,6 +70,13 @@ impl Shard {
         deadline: Micros,
     ) {
         self.counters.gets += 1;
+        let Some(needed) = r.or_else(|| self.keyspace(keyspace).map(|keyspace| keyspace.r)) else { return };
+        let (partition, cell_key) = self.cell_key(keyspace, &key);
+        if self.decides_alone(partition, Purpose::Read, needed)
+            && self.get_directly(id, partition, &key, &cell_key)
+        {
+            return;
+        }
         self.begin_get(id, Wanted::Read, keyspace, key, r, deadline);
     }
     pub(super) fn start_expire(

@@ -11,6 +11,7 @@ mod audit;
 mod census;
 mod client;
 mod compare;
+mod direct;
 mod explain;
 mod forward;
 mod get;

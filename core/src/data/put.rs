@@ -15,10 +15,10 @@ use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer
 use crate::quorum::{Plan, Purpose, Verdict};
 use crate::ring::View;
 use crate::version::{
-    Body, Cover, Dot, ExpiryMark, Hlc, Resolve, SIBLING_COUNT_MAX, SIBLING_COUNT_WARN, SKEW_MS_MAX, Sibling,
-    Stamp, VersionVector, decode_context,
+    Body, Cell, Cover, Dot, ExpiryMark, Hlc, Merged, Resolve, SIBLING_COUNT_MAX, SIBLING_COUNT_WARN,
+    SKEW_MS_MAX, Sibling, Stamp, VersionVector, decode_context,
 };
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use bytes::Bytes;
 
 /// How long holders that have not answered are waited for before they are sent the cell again.
@@ -64,6 +64,22 @@ pub(super) enum Asker {
     Client(RequestId),
     /// The node that stamped it and waits under this operation.
     Peer(MemberId, OpId),
+}
+
+/// What became of a put where it was to get its dot.
+pub(super) enum Dotted {
+    /// The very put is held already.
+    Twin,
+    /// Something held lies above its stamp: nothing was changed.
+    Behind(Stamp),
+    /// Its cell is written; not yet durable.
+    Written { cell: Bytes, existed: bool },
+    /// The engine has to catch up first.
+    Overloaded,
+    /// The key has so many siblings already.
+    TooManySiblings(u8),
+    /// This node cannot keep it, and why.
+    Refused(String),
 }
 
 #[derive(Debug, Clone)]
@@ -116,8 +132,9 @@ impl Shard {
             deadline,
             key,
         };
-        let coordinates = self.gives_dots(partition);
-        if coordinates {
+        if self.decides_alone(partition, Purpose::Write, spec.w) {
+            self.put_directly(id, spec);
+        } else if self.gives_dots(partition) {
             self.coordinate_put(Asker::Client(id), spec);
         } else {
             // The stamp is used elsewhere: the ceiling has no write of its own to ride on.
@@ -206,85 +223,104 @@ impl Shard {
     /// The held cell is at hand: the put gets its dot, unless something held forbids it.
     pub(super) fn give_dot(&mut self, id: OpId, engine_key: &Bytes, held: Option<Held>) {
         let Some(op) = self.put_op(id) else { return };
-        let (asker, partition, keyspace) = (op.asker, op.partition, op.spec.keyspace);
-        let (mut stamp, expiry, value) = (op.spec.stamp, op.spec.expiry, op.spec.value.clone());
-        let context = op.spec.context.clone();
-        let is_hint = *engine_key != op.spec.cell_key;
-        let Some(resolve) = self.keyspace(keyspace).map(|keyspace| keyspace.resolve) else { return };
-        let held_cell = held.as_ref().map(|held| &held.cell);
-        let body = value.map_or(Body::Tombstone, Body::Value);
-        let twin = held_cell.and_then(|cell| cell.siblings().iter().find(|sibling| sibling.stamp == stamp));
+        let (asker, partition) = (op.asker, op.partition);
+        let mut spec = op.spec.clone();
+        match self.dot(&mut spec, engine_key, held.as_ref(), matches!(asker, Asker::Client(_))) {
+            Dotted::Twin => self.spread(id, held.map(|held| held.bytes), true, None),
+            Dotted::Behind(above) => {
+                if let Asker::Peer(to, op) = asker {
+                    self.ops.remove(&id);
+                    let answer = ForwardAnswer::Behind(above);
+                    self.send(to, partition, DataMessage::ForwardAnswer { op, answer });
+                }
+            }
+            Dotted::Written { cell, existed } => {
+                if spec.stamp != self.put_op(id).map_or(spec.stamp, |op| op.spec.stamp) {
+                    self.trace_op(Kind::Restamped, id, &split(id));
+                }
+                self.spread(id, Some(cell), existed, Some(spec.stamp));
+            }
+            Dotted::Overloaded => self.try_dot_later(id),
+            Dotted::TooManySiblings(count) => self.refuse_put(id, Refusal::TooManySiblings(count)),
+            Dotted::Refused(why) => self.pass_on(id, Refusal::Storage(why)),
+        }
+    }
+    /// Gives a put its dot and writes its cell in place of what is held. With `may_stamp` it takes another stamp where
+    /// the one it has lies below something that hinders it.
+    pub(super) fn dot(
+        &mut self,
+        spec: &mut PutSpec,
+        engine_key: &Bytes,
+        held: Option<&Held>,
+        may_stamp: bool,
+    ) -> Dotted {
+        let (partition, is_hint) = (spec.partition, *engine_key != spec.cell_key);
+        let resolve = self.resolve(spec.keyspace);
+        let held_cell = held.map(|held| &held.cell);
+        let body = spec.value.clone().map_or(Body::Tombstone, Body::Value);
+        let is_twin = |sibling: &&Sibling| sibling.stamp == spec.stamp;
+        let twin = held_cell.and_then(|cell| cell.siblings().iter().find(is_twin));
         if twin.is_some_and(|twin| twin.body == body) {
             // A second copy of the same put: the first one's dot serves.
-            let cell = held.as_ref().map(|held| held.bytes.clone());
-            return self.spread(id, cell, true, None);
+            return Dotted::Twin;
         }
-        let cover = context.as_ref().map_or(Cover::Held, Cover::Context);
+        let cover = spec.context.as_ref().map_or(Cover::Held, Cover::Context);
         // One stamp on two values: a clock went back over a restart before its ceiling was durable. The later put takes
         // another, rather than be taken for the earlier one.
-        let hinders = || held_cell.and_then(|cell| cell.hinders(stamp, cover, resolve));
+        let hinders = || held_cell.and_then(|cell| cell.hinders(spec.stamp, cover, resolve));
         if let Some(above) = twin.map(|twin| twin.stamp).or_else(hinders) {
-            if let Asker::Peer(to, op) = asker {
-                self.ops.remove(&id);
-                let answer = ForwardAnswer::Behind(above);
-                return self.send(to, partition, DataMessage::ForwardAnswer { op, answer });
+            if !may_stamp {
+                return Dotted::Behind(above);
             }
             self.store.clock.observe(above.hlc);
-            stamp = self.stamp();
-            self.trace_op(Kind::Restamped, id, &crate::base::trace::split(id));
+            spec.stamp = self.stamp();
         }
+        let stamp = spec.stamp;
         let winner = held_cell.and_then(|cell| cell.winner(self.wall_ms()));
         let existed = winner.is_some();
-        let expiry = match expiry {
+        let expiry = match spec.expiry {
             Expiry::Never => None,
             Expiry::At(at) => Some(ExpiryMark { stamp, at_ms: Some(at) }),
             Expiry::Keep => winner
                 .and_then(|sibling| sibling.expires_at_ms())
                 .map(|at| ExpiryMark { stamp, at_ms: Some(at) }),
         };
-        let Some(dot) = self.next_dot(partition, held_cell.is_some() && !is_hint) else { return };
-        let sibling = Sibling { dot, stamp, body, expiry };
-        let merged = match held_cell {
-            Some(cell) => cell.put(sibling, cover, resolve),
-            None => match &context {
-                Some(context) => {
-                    let empty_handed = crate::version::Cell::first(sibling.clone());
-                    empty_handed.put(sibling, Cover::Context(context), resolve)
-                }
-                None => {
-                    let cell = crate::version::Cell::first(sibling);
-                    crate::version::Merged { cell, discarded: 0, collisions: 0 }
-                }
-            },
+        let Some(dot) = self.next_dot(partition, held_cell.is_some() && !is_hint) else {
+            return Dotted::Refused("the node is starting".to_string());
         };
-        let before = held_cell.map_or(0, crate::version::Cell::identity_count);
+        let sibling = Sibling { dot, stamp, body, expiry };
+        let merged = match (held_cell, &spec.context) {
+            (Some(cell), _) => cell.put(sibling, cover, resolve),
+            (None, Some(context)) => {
+                let empty_handed = Cell::first(sibling.clone());
+                empty_handed.put(sibling, Cover::Context(context), resolve)
+            }
+            (None, None) => Merged { cell: Cell::first(sibling), discarded: 0, collisions: 0 },
+        };
+        let before = held_cell.map_or(0, Cell::identity_count);
         let after = merged.cell.identity_count();
         if after > SIBLING_COUNT_MAX && after > before && !self.config.sabotage.is(Bug::SiblingBoundIgnored) {
-            return self.refuse_put(id, Refusal::TooManySiblings(before.min(255) as u8));
+            return Dotted::TooManySiblings(before.min(255) as u8);
         }
-        self.counters.crowded_puts += u64::from(after >= SIBLING_COUNT_WARN && after > before);
-        self.counters.lww_discarded += u64::from(merged.discarded);
         let new = Held::of(merged.cell);
-        let held_bytes = held.as_ref().map(|held| &held.bytes);
+        let held_bytes = held.map(|held| &held.bytes);
         if is_hint && !self.has_room_for(engine_key, held_bytes, &new.bytes) {
-            return self.pass_on(id, Refusal::Storage("no room for more hints".to_string()));
+            return Dotted::Refused("no room for more hints".to_string());
         }
         let written = if is_hint {
             self.store.put_hint(engine_key, held_bytes, Some(&new.bytes))
         } else {
-            self.store.put_cell(self.now, engine_key, held.as_ref(), &new)
+            self.store.put_cell(self.now, engine_key, held, &new)
         };
         match written {
             Ok(_) => {}
-            Err(lsm::Error::Overloaded) => return self.try_dot_later(id),
-            Err(error) => return self.pass_on(id, Refusal::Storage(error.to_string())),
+            Err(lsm::Error::Overloaded) => return Dotted::Overloaded,
+            Err(error) => return Dotted::Refused(error.to_string()),
         }
-        if self.trace.on()
-            && let Some(key) = self.put_op(id).map(|op| op.spec.key.clone())
-        {
-            self.trace_merged(&key, partition, &new, true);
-        }
-        self.spread(id, Some(new.bytes), existed, Some(stamp));
+        self.counters.crowded_puts += u64::from(after >= SIBLING_COUNT_WARN && after > before);
+        self.counters.lww_discarded += u64::from(merged.discarded);
+        self.trace_merged(&spec.key, partition, &new, true);
+        Dotted::Written { cell: new.bytes, existed }
     }
     /// This node's disk takes no writes: another owner is asked to give the dot, as if this one could not be reached.
     fn pass_on(&mut self, id: OpId, refusal: Refusal) {
@@ -318,9 +354,8 @@ impl Shard {
         if let Some(stamp) = stamp {
             op.spec.stamp = stamp;
         }
-        let Stamp { hlc, member } = op.spec.stamp;
-        let [low, high] = split(hlc.0);
-        self.trace_op(Kind::Stamped, id, &[low, high, u32::from(member.0)]);
+        let stamp = op.spec.stamp;
+        self.trace_stamped(id, stamp);
         self.vote_when_durable(id, WriteAnswer::Held);
         self.keep_notes(id);
         self.send_to_holders(id);

@@ -14,6 +14,7 @@ use crate::lsm::{self, Lookup};
 use crate::message::{DataMessage, Reason, RefusedWhy, WriteAnswer};
 use crate::version::{Cell, Resolve, Stamp};
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 impl Shard {
     #[allow(clippy::too_many_arguments)] // The fields of the message, taken apart by the router.
@@ -148,7 +149,7 @@ impl Shard {
     /// The stamp that wins over `cell` in what is kept here for any owner. Two sloppy quorums of one key need not meet in an
     /// owner's seat; where they meet in whoever stands in, the later write hears of the earlier one and goes above it.
     fn outruns_hint(
-        &self,
+        &mut self,
         partition: PartitionId,
         cell_key: &Bytes,
         cell: &Bytes,
@@ -159,7 +160,8 @@ impl Shard {
         }
         let stamp = Cell::decode(cell).ok()?.stamp_max();
         let state = self.state_of(partition)?;
-        let kept = state.owners.iter().chain(&state.next).filter_map(|owner| {
+        let owners: SmallVec<[MemberId; 6]> = state.owners.iter().chain(&state.next).copied().collect();
+        let kept = owners.iter().filter_map(|owner| {
             // One that lies on disk by now is not looked up: the answer does not wait for it.
             match self.store.get(&super::key::hint_key(*owner, cell_key)) {
                 Lookup::Found(bytes) => Cell::decode(&bytes).ok().map(|kept| kept.stamp_max()),

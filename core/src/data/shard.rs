@@ -233,7 +233,7 @@ impl Shard {
     }
     /// When to say [`Input::Wake`] if nothing else happens.
     pub fn wake_at(&self) -> Option<Micros> {
-        self.timers.next_at()
+        self.timers.next_at().into_iter().chain(self.waits.next_at()).min()
     }
     /// A picture of it.
     pub fn snapshot(&self) -> Snapshot {
@@ -420,10 +420,10 @@ impl Shard {
     fn on_work(&mut self, id: u64, done: WorkDone) {
         match done {
             WorkDone::Job(done) => self.store.db_mut().on_job(done),
-            WorkDone::Read(lsm::ReadDone { result, events }) => {
-                self.trace_engine(events);
+            WorkDone::Read(mut done) => {
+                self.trace_engine(core::mem::take(&mut done.events));
                 if let Some(engine_key) = self.reads.remove(&id) {
-                    self.on_read_done(&engine_key, result);
+                    self.on_read_done(&engine_key, done);
                 }
             }
             WorkDone::Scan(result) => {
@@ -446,11 +446,12 @@ impl Shard {
             }
         }
     }
-    fn on_waiter(&mut self, waiter: Waiter) {
+    pub(super) fn on_waiter(&mut self, waiter: Waiter) {
         match waiter {
             Waiter::Answer { to, partition, op, answer } => {
                 self.send(to, partition, DataMessage::WriteAnswer { op, answer });
             }
+            Waiter::Done { request, op, reply, .. } => self.end_directly(request, op, reply),
             Waiter::Vote { op, answer } => self.on_put_answer(self.me(), op, answer),
             Waiter::Kept(ticket) => self.out.push_back(Output::Persisted(ticket)),
             Waiter::Merged { partition, since } => self.on_merged(partition, since),
@@ -462,6 +463,7 @@ impl Shard {
             Waiter::Answer { to, partition, op, .. } => {
                 self.send(to, partition, DataMessage::WriteAnswer { op, answer });
             }
+            Waiter::Done { request, op, .. } => self.leave_in_doubt(request, op),
             Waiter::Vote { op, .. } => self.on_put_answer(self.me(), op, answer),
             Waiter::Kept(_) | Waiter::Merged { .. } => {} // Nobody is told what is not so.
         }
@@ -469,6 +471,9 @@ impl Shard {
     fn run_timers(&mut self) {
         let ops = &self.ops;
         self.timers.trim(|op| !ops.contains_key(&op));
+        for (request, op) in self.waits.take_expired(self.now.mono) {
+            self.leave_in_doubt(request, op);
+        }
         while let Some(timer) = self.timers.take_due(self.now.mono) {
             match timer {
                 Timer::Deadline(id) => self.on_deadline(id),
@@ -535,8 +540,8 @@ impl Shard {
             return;
         }
         let found = self.store.get(&engine_key);
-        if self.trace.on() && !matches!(found, Lookup::OnDisk(_)) {
-            self.trace_engine([lsm::Event::Read { step: lsm::ReadStep::Memory, table: 0 }]);
+        if !matches!(found, Lookup::OnDisk(_)) {
+            self.trace_memory_read();
         }
         match found {
             Lookup::Found(bytes) => self.proceed(&engine_key, Some(bytes), then),
@@ -550,14 +555,29 @@ impl Shard {
             }
         }
     }
-    fn on_read_done(&mut self, engine_key: &Bytes, result: Result<Option<Bytes>, lsm::Error>) {
-        if matches!(result, Err(lsm::Error::Superseded))
-            && let Lookup::OnDisk(read) = self.store.get(engine_key)
+    /// Whether an access to that key waits for the disk.
+    #[inline]
+    pub(super) fn is_waiting_for(&self, engine_key: &Bytes) -> bool {
+        !self.waiting.is_empty() && self.waiting.contains_key(engine_key)
+    }
+    pub(super) fn trace_memory_read(&mut self) {
+        if self.trace.on() {
+            self.trace_engine([lsm::Event::Read { step: lsm::ReadStep::Memory, table: 0 }]);
+        }
+    }
+    fn on_read_done(&mut self, engine_key: &Bytes, done: lsm::ReadDone) {
+        let lookup = self.store.get(engine_key);
+        if !self.store.db().is_current(&done)
+            && let Lookup::OnDisk(read) = lookup
         {
-            // A compaction has removed the tables that it was to read: the same question to the new ones.
+            // The same question to the tables of now.
             let id = self.work_id();
             self.reads.insert(id, engine_key.clone());
             return self.out.push_back(Output::Work { id, work: Work::Read(read) });
+        }
+        let result = done.result;
+        if let (Lookup::OnDisk(_), Ok(Some(value))) = (&lookup, &result) {
+            self.store.db_mut().remember(engine_key, value);
         }
         let Some(waiting) = self.waiting.remove(engine_key) else { return };
         self.waiting_count -= waiting.accesses.len();

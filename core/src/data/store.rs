@@ -51,7 +51,7 @@ impl Store {
         options: lsm::Options,
     ) -> Result<(Store, Kept, lsm::Recovery), lsm::Error> {
         let sabotage = options.sabotage;
-        let (db, recovery) = Db::open(storage, cache, options)?;
+        let (mut db, recovery) = Db::open(storage, cache, options)?;
         let mut read = |key: &[u8]| match db.get(key) {
             Lookup::Found(bytes) => Ok(Some(bytes)),
             Lookup::Absent => Ok(None),
@@ -106,7 +106,7 @@ impl Store {
         Ok(())
     }
 
-    pub fn get(&self, engine_key: &[u8]) -> Lookup {
+    pub fn get(&mut self, engine_key: &[u8]) -> Lookup {
         self.db.get(engine_key)
     }
     pub fn scan(&self, from: Bytes, to: Bytes, limit: u32, bytes_max: u32) -> lsm::Scan {

@@ -1,14 +1,18 @@
 use super::shard::OpId;
-use crate::base::{Epoch, MemberId, PartitionId};
+use super::{RequestId, WriteReply};
+use crate::base::{Epoch, MemberId, Micros, PartitionId};
 use crate::lsm::Ticket;
 use crate::message::WriteAnswer;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// What happens once something is on the disk.
 #[derive(Debug, Clone)]
 pub(super) enum Waiter {
     /// A peer is told.
     Answer { to: MemberId, partition: PartitionId, op: OpId, answer: WriteAnswer },
+    /// A client is told of a put that this node decided alone; no later than its deadline.
+    Done { request: RequestId, op: OpId, reply: WriteReply, deadline: Micros },
     /// This node votes in an operation of its own.
     Vote { op: OpId, answer: WriteAnswer },
     /// Control is told that what it wanted kept is.
@@ -31,6 +35,8 @@ pub(super) enum Until {
 pub(super) struct Waits {
     written: VecDeque<(Ticket, Waiter)>,
     synced: VecDeque<(Ticket, Waiter)>,
+    /// No deadline of those who wait is earlier.
+    deadline: Option<Micros>,
 }
 
 impl Waits {
@@ -39,6 +45,9 @@ impl Waits {
             Until::Written => &mut self.written,
             Until::Synced => &mut self.synced,
         };
+        if let Waiter::Done { deadline, .. } = &waiter {
+            self.deadline = Some(self.deadline.map_or(*deadline, |known| known.min(*deadline)));
+        }
         debug_assert!(queue.back().is_none_or(|last| last.0 <= ticket), "tickets are given in order");
         queue.push_back((ticket, waiter));
     }
@@ -49,11 +58,38 @@ impl Waits {
                 return queue.pop_front().map(|(_, waiter)| waiter);
             }
         }
+        if self.len() == 0 {
+            self.deadline = None;
+        }
         None
     }
     /// Takes one whose ticket failed.
     pub fn take_failed(&mut self, through: Ticket) -> Option<Waiter> {
         self.take_done(through, through)
+    }
+    /// When the next of them may be out of time.
+    pub fn next_at(&self) -> Option<Micros> {
+        self.deadline
+    }
+    /// Takes those whose deadline has come.
+    pub fn take_expired(&mut self, now: Micros) -> Vec<(RequestId, OpId)> {
+        let mut expired = Vec::new();
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return expired;
+        }
+        self.deadline = None;
+        for queue in [&mut self.written, &mut self.synced] {
+            queue.retain(|(_, waiter)| {
+                let Waiter::Done { request, op, deadline, .. } = waiter else { return true };
+                if *deadline <= now {
+                    expired.push((*request, *op));
+                    return false;
+                }
+                self.deadline = Some(self.deadline.map_or(*deadline, |known| known.min(*deadline)));
+                true
+            });
+        }
+        expired
     }
     /// Whether anybody waits for a sync.
     pub fn wants_sync(&self) -> bool {

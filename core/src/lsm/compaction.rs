@@ -1,6 +1,6 @@
 //! Which tables to merge next: a pure function of the version and the options.
 //!
-//! Lazy leveling. A level above the last one holds up to four runs; then its oldest runs become one run of the level
+//! Lazy leveling. A level above the last one holds up to eight runs; then its oldest runs become one run of the level
 //! below. The last upper level is swept into the last level piece by piece, from its first key on: all its runs give
 //! what they hold of a range of keys, and a table that reaches beyond loses its front (its bounds say so, its file
 //! does not change). Tables that overlap nothing older move down without being read.
@@ -19,7 +19,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 /// A level of this many runs is due.
-pub(super) const RUN_COUNT_MAX: usize = 4;
+pub(super) const RUN_COUNT_MAX: usize = 8;
 /// Most runs merged at once.
 const INPUT_RUN_COUNT_MAX: usize = 8;
 /// The last level is at most this many times as large as the level above it; beyond, a level is put in between.

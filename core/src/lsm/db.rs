@@ -1,13 +1,16 @@
 use super::{
-    Batch, Error, Event, Job, JobDone, LogDone, LogSync, LogSyncDone, LogWrite, Lookup, Options, Recovery,
-    Scan, ScanRange, TableRead,
+    Batch, Error, Event, Job, JobDone, LogDone, LogSync, LogSyncDone, LogWrite, Lookup, Options, ReadDone,
+    Recovery, Scan, ScanRange, TableRead,
+    batch::{Op, Ops},
     cache::BlockCache,
     compaction::{self, MergePlan, Plan},
+    entry::Kind,
     job::{JobError, JobKind, JobOutput},
     log::{Log, log_file},
     manifest::{self, MANIFEST_BYTES_MAX, Place, State, manifest_file},
     memtable::Memtable,
     recover,
+    rows::Rows,
     table::table_file,
     version::{Added, Edit, LEVEL_LAST, Removed, Version},
 };
@@ -38,6 +41,8 @@ pub struct Ticket(pub u64);
 pub struct Stats {
     /// Bytes in the active and frozen memtables.
     pub memtable_bytes: u64,
+    /// Bytes of rows, their index included.
+    pub row_bytes: u64,
     /// Frozen memtables that wait for their flush.
     pub frozen: u32,
     /// Tables by level; the last entry is the last level.
@@ -111,6 +116,10 @@ struct Stalled {
 #[derive(Debug, Clone)]
 pub struct Db {
     options: Arc<Options>,
+    /// The newest records of keys in use.
+    rows: Rows,
+    /// How often a range of keys was removed: a read that began before one proves nothing after it.
+    removals: u64,
     active: Memtable,
     /// Oldest first.
     frozen: VecDeque<Frozen>,
@@ -184,6 +193,8 @@ impl Db {
         let frozen = frozen.into_iter().map(|(table, last)| Frozen { table: Arc::new(table), last });
         Db {
             log: Log::new(options.segment_bytes(), last, ready, segments),
+            rows: Rows::new(options.row_bytes),
+            removals: 0,
             options: Arc::new(options),
             active,
             frozen: frozen.collect(),
@@ -241,10 +252,31 @@ impl Db {
         let ticket = self.log.append(batch.as_bytes(), || next(number_next));
         let applied = self.active.apply(batch.as_bytes());
         assert!(applied.is_ok(), "a batch reads back what its own methods wrote");
+        self.write_rows(batch.as_bytes());
         if self.active.bytes() >= u64::from(self.options.memtable_bytes) {
             self.freeze();
         }
         Ok(Ticket(ticket))
+    }
+    fn write_rows(&mut self, batch: &[u8]) {
+        let mut ops = Ops::new(batch);
+        while let Ok(Some(op)) = ops.next() {
+            match op {
+                Op::Write { kind, key, key_len, end } => {
+                    let (key, value) = batch[key..end].split_at(key_len);
+                    let hash = self.active.hash(key);
+                    match kind {
+                        Kind::Live | Kind::Dead => self.rows.put(key, hash, value),
+                        Kind::Deleted => self.rows.remove(key, hash),
+                    }
+                }
+                Op::DeleteRange { from, from_len, end } => {
+                    let (from, to) = batch[from..end].split_at(from_len);
+                    self.rows.remove_range(&Bytes::copy_from_slice(from), &Bytes::copy_from_slice(to));
+                    self.removals += 1;
+                }
+            }
+        }
     }
     fn on_refused(&mut self) {
         self.refused_count += 1;
@@ -253,12 +285,15 @@ impl Db {
         }
     }
     /// Looks a key up.
-    pub fn get(&self, key: &[u8]) -> Lookup {
-        let hash = super::entry::key_hash(key);
+    pub fn get(&mut self, key: &[u8]) -> Lookup {
+        let hash = self.active.hash(key);
+        if let Some(value) = self.rows.get(key, hash) {
+            return Lookup::Found(value);
+        }
         for memtable in self.memtables() {
             if let Some(slot) = memtable.get(key, hash) {
                 return match slot.kind {
-                    super::entry::Kind::Deleted => Lookup::Absent,
+                    Kind::Deleted => Lookup::Absent,
                     _ => Lookup::Found(slot.value()),
                 };
             }
@@ -273,8 +308,19 @@ impl Db {
             key: Bytes::copy_from_slice(key),
             version: self.version.clone(),
             space: self.options.cache_space,
+            removals: self.removals,
             is_listened: self.is_listened,
         })
+    }
+    /// Whether a finished read still tells what tables hold: not if they are gone, nor if a range of keys was removed
+    /// since it began. Then look the key up again.
+    pub fn is_current(&self, done: &ReadDone) -> bool {
+        done.removals == self.removals && !matches!(done.result, Err(Error::Superseded))
+    }
+    /// Keeps what a read of tables found, so that the next look-up needs none. Only if the read [`Db::is_current`] and
+    /// nothing was written to the key since it began.
+    pub fn remember(&mut self, key: &[u8], value: &[u8]) {
+        self.rows.remember(key, self.active.hash(key), value);
     }
     /// Newest first.
     fn memtables(&self) -> impl Iterator<Item = &Memtable> {
@@ -387,7 +433,10 @@ impl Db {
         }
         self.note(Event::Frozen { bytes: self.active.bytes() });
         self.log.rotate();
-        let table = core::mem::replace(&mut self.active, Memtable::new(self.options.memtable_bytes));
+        let table = core::mem::replace(
+            &mut self.active,
+            Memtable::new(self.options.memtable_bytes, self.options.hash_seed),
+        );
         self.frozen.push_back(Frozen { table: Arc::new(table), last: self.log.issued() });
     }
 
@@ -647,6 +696,7 @@ impl Db {
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             memtable_bytes: self.memtables().map(Memtable::bytes).sum(),
+            row_bytes: self.rows.bytes(),
             frozen: self.frozen.len() as u32,
             log_bytes: self.log.bytes(),
             flushes: self.flushes,
@@ -686,6 +736,7 @@ impl Db {
     /// [`Db::check`], and every memtable's order: slow, for tests and simulations.
     pub fn check_deeply(&self) -> Result<(), &'static str> {
         self.check()?;
+        self.rows.check()?;
         self.memtables().try_for_each(Memtable::check)
     }
     #[cfg(test)]

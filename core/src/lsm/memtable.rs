@@ -9,10 +9,10 @@
 
 use super::{
     batch::{Op, Ops},
-    entry::{Kind, key_hash, key_prefix},
+    entry::{Kind, key_prefix},
     ranges::Ranges,
 };
-use crate::base::DecodeError;
+use crate::base::{DecodeError, checksum_seeded};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::{cmp::Ordering, ops::Range};
@@ -137,8 +137,14 @@ pub(super) struct Memtable {
 }
 
 impl Memtable {
-    pub(super) fn new(memtable_bytes: u32) -> Memtable {
-        Memtable { chunk_bytes: CHUNK_BYTES.min(memtable_bytes as usize), ..Memtable::default() }
+    pub(super) fn new(memtable_bytes: u32, hash_seed: u64) -> Memtable {
+        let tree = Tree { hash_seed, ..Tree::default() };
+        Memtable { tree, chunk_bytes: CHUNK_BYTES.min(memtable_bytes as usize), ..Memtable::default() }
+    }
+    /// The hash by which the record of a key is found in this memtable.
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.tree.hash(key)
     }
     /// Bytes it takes, about, those of overwritten records included.
     pub(super) fn bytes(&self) -> u64 {
@@ -166,7 +172,7 @@ impl Memtable {
         }
         Ok(())
     }
-    /// The record of `key`, whose [`key_hash`] is `hash`.
+    /// The record of `key`, whose [`Memtable::hash`] is `hash`.
     #[inline]
     pub(super) fn get(&self, key: &[u8], hash: u64) -> Option<&Slot> {
         let number = self.tree.find(key, hash)?;
@@ -205,7 +211,7 @@ impl Memtable {
             if last.as_ref().is_some_and(|last| last[..] >= *slot.key()) {
                 return Err("memtable keys are out of order");
             }
-            if self.get(slot.key(), key_hash(slot.key())).is_none_or(|found| !core::ptr::eq(found, slot)) {
+            if self.get(slot.key(), self.hash(slot.key())).is_none_or(|found| !core::ptr::eq(found, slot)) {
                 return Err("memtable index does not lead to a record");
             }
             last = Some(slot.key_bytes());
@@ -239,6 +245,7 @@ struct Tree {
     leaves: Vec<Leaf>,
     slots: Slots,
     index: Index,
+    hash_seed: u64,
     count: u64,
 }
 
@@ -326,6 +333,7 @@ impl Default for Tree {
             leaves: alloc::vec![leaf],
             slots: Slots::default(),
             index: Index::default(),
+            hash_seed: 0,
             count: 0,
         }
     }
@@ -369,6 +377,10 @@ impl Inner {
 }
 
 impl Tree {
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        checksum_seeded(key, self.hash_seed)
+    }
     #[inline]
     fn leaf_of(&self, key: &[u8]) -> u32 {
         let mut node = self.root;
@@ -418,7 +430,7 @@ impl Tree {
     }
 
     fn insert(&mut self, slot: Slot) {
-        let hash = key_hash(slot.key());
+        let hash = self.hash(slot.key());
         if let Some(number) = self.find(slot.key(), hash) {
             *self.slots.at_mut(number) = slot;
             return;
@@ -508,7 +520,7 @@ impl Tree {
             let end = here.numbers.partition_point(|number| slots.key(*number) < to).max(start);
             self.count -= (end - start) as u64;
             for number in here.numbers.drain(start..end) {
-                self.index.remove(key_hash(slots.key(number)), number);
+                self.index.remove(checksum_seeded(slots.key(number), self.hash_seed), number);
             }
             here.heads.heads.drain(start..end);
             if start < here.numbers.len() {
@@ -529,7 +541,7 @@ mod tests {
     fn the_tree_agrees_with_a_btree_map() {
         for seed in 0..60 {
             let mut random = Random::new(seed);
-            let mut memtable = Memtable::new(1 << 12);
+            let mut memtable = Memtable::new(1 << 12, 7);
             let mut model = BTreeMap::<Vec<u8>, (Kind, Vec<u8>)>::new();
             let key_count = [10, 300, 5000][random.below(3) as usize];
             let is_sequential = random.chance(1, 4);
@@ -570,13 +582,13 @@ mod tests {
                     (&key[..], *kind, &value[..]),
                     "seed {seed}"
                 );
-                assert_eq!(memtable.get(key, key_hash(key)).unwrap().value(), *value);
+                assert_eq!(memtable.get(key, memtable.hash(key)).unwrap().value(), *value);
                 position = memtable.next(position);
             }
             assert_eq!(position, None);
             for _ in 0..50 {
                 let probe = key(random.below(key_count + 1));
-                assert_eq!(memtable.get(&probe, key_hash(&probe)).is_some(), model.contains_key(&probe));
+                assert_eq!(memtable.get(&probe, memtable.hash(&probe)).is_some(), model.contains_key(&probe));
                 let at = memtable.slot(memtable.seek(&probe)).map(|slot| slot.key().to_vec());
                 assert_eq!(at.as_ref(), model.range(probe.clone()..).next().map(|(key, _)| key));
                 let mut back = memtable.seek_before(&probe);

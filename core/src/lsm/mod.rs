@@ -6,7 +6,7 @@
 //! knows bytes, not cells: who owns a key, what a version is and when something is dead is told to it.
 //!
 //! ```text
-//!  write ─▶ log ─▶ active memtable ─▶ frozen memtables ─▶ level 0 ─▶ … ─▶ last level
+//!  write ─▶ log ─▶ rows, active memtable ─▶ frozen memtables ─▶ level 0 ─▶ … ─▶ last level
 //!            │          newest ◀──────── reads ask in this order ────────▶ oldest
 //!            └─ superfluous once its memtable is a table
 //! ```
@@ -28,6 +28,7 @@ mod recover;
 mod entry;
 mod memtable;
 mod ranges;
+mod rows;
 
 mod block;
 mod filter;

@@ -11,6 +11,10 @@ pub struct Options {
     pub table_bytes: u32,
     /// Bits of filter for each key in the last level; upper levels get more.
     pub filter_bits: u8,
+    /// Bytes of rows: the newest records of keys in use, ahead of memtables and tables. 0 for none.
+    pub row_bytes: u64,
+    /// Seeds the hashes of what is in memory: another number at each start, so that nobody can choose keys that collide.
+    pub hash_seed: u64,
     /// Tells engines apart that share one [`super::BlockCache`]: give each its own number.
     pub cache_space: u32,
     /// Which bug is built in.
@@ -24,6 +28,8 @@ impl Default for Options {
             block_bytes: 4 << 10,
             table_bytes: 16 << 20,
             filter_bits: 10,
+            row_bytes: 0,
+            hash_seed: 0,
             cache_space: 0,
             sabotage: Sabotage::NONE,
         }

@@ -26,6 +26,7 @@ pub struct TableRead {
     pub(super) key: Bytes,
     pub(super) version: Arc<Version>,
     pub(super) space: u32,
+    pub(super) removals: u64,
     /// Somebody listens: the steps are told.
     pub(super) is_listened: bool,
 }
@@ -37,6 +38,8 @@ pub struct ReadDone {
     pub result: Result<Option<Bytes>, Error>,
     /// How it went, if somebody listens.
     pub events: Vec<Event>,
+    /// How often a range of keys had been removed when it began.
+    pub(super) removals: u64,
 }
 
 impl TableRead {
@@ -44,7 +47,7 @@ impl TableRead {
     pub fn run<S: Storage>(&self, storage: &S, cache: &mut BlockCache) -> ReadDone {
         let mut events = Vec::new();
         let result = self.look(storage, cache, &mut events);
-        ReadDone { result, events }
+        ReadDone { result, events, removals: self.removals }
     }
     fn look<S: Storage>(
         &self,

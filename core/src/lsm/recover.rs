@@ -176,7 +176,7 @@ impl<'a> Replay<'a> {
         Replay {
             options,
             state,
-            active: Memtable::new(options.memtable_bytes),
+            active: Memtable::new(options.memtable_bytes, options.hash_seed),
             frozen: Vec::new(),
             segments: Vec::new(),
             last: state.flushed,
@@ -279,7 +279,10 @@ impl<'a> Replay<'a> {
         reader.finish().map_err(corrupt)?;
         self.recovery.records_kept += u64::from(record.last() > self.state.flushed);
         if self.active.bytes() >= u64::from(self.options.memtable_bytes) {
-            let full = core::mem::replace(&mut self.active, Memtable::new(self.options.memtable_bytes));
+            let full = core::mem::replace(
+                &mut self.active,
+                Memtable::new(self.options.memtable_bytes, self.options.hash_seed),
+            );
             self.frozen.push((full, self.last));
         }
         Ok(())

@@ -61,7 +61,14 @@ impl<S: Storage> Rig<S> {
         match self.db.get(key) {
             Lookup::Found(value) => Ok(Some(value)),
             Lookup::Absent => Ok(None),
-            Lookup::OnDisk(read) => read.run(&self.disk, &mut self.cache).result,
+            Lookup::OnDisk(read) => {
+                let done = read.run(&self.disk, &mut self.cache);
+                if let Ok(Some(value)) = &done.result {
+                    assert!(self.db.is_current(&done));
+                    self.db.remember(key, value);
+                }
+                done.result
+            }
         }
     }
     pub(super) fn scan(&mut self, mut range: ScanRange) -> Result<Vec<(Bytes, Bytes)>, Error> {
@@ -82,7 +89,13 @@ pub(super) fn everything(reverse: bool, limit: u32) -> ScanRange {
 }
 
 pub(super) fn tiny() -> Options {
-    Options { memtable_bytes: 1 << 10, block_bytes: 128, table_bytes: 1 << 10, ..Options::default() }
+    Options {
+        memtable_bytes: 1 << 10,
+        block_bytes: 128,
+        table_bytes: 1 << 10,
+        row_bytes: 4 << 10,
+        ..Options::default()
+    }
 }
 
 /// What an engine should hold after each ticket: `models[t]` after ticket `t`.

@@ -400,6 +400,9 @@ impl World {
             memtable_bytes: self.options.memtable_bytes,
             table_bytes: self.options.memtable_bytes,
             block_bytes: 1 << 10,
+            // None, too few, enough.
+            row_bytes: [0, 8 << 10, 1 << 20][(self.options.seed % 3) as usize],
+            hash_seed: self.options.seed,
             sabotage: self.options.sabotage,
             ..lsm::Options::default()
         }

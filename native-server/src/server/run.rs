@@ -145,9 +145,12 @@ type Seats = Vec<(ShardSeat, IdleHands)>;
 
 fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<(Seats, Kept), String> {
     let shard_count = u64::from(data.shard_count);
-    let memtable_bytes = (options.memory / 4 / shard_count).min(MEMTABLE_BYTES_MAX);
-    // Twice: while one memtable fills, the one before it is being flushed.
-    let cache_bytes = options.memory / shard_count - 2 * memtable_bytes;
+    let memory = options.memory / shard_count;
+    let memtable_bytes = (memory / 8).min(MEMTABLE_BYTES_MAX);
+    // Blocks serve scans and keys that are read for the first time; a key in use has a row.
+    let cache_bytes = memory / 8;
+    // The memtable twice: while one fills, the one before it is being flushed.
+    let row_bytes = memory - cache_bytes - 2 * memtable_bytes;
     let mut seats = Vec::new();
     let mut first_kept = Kept::default();
     for index in 0..data.shard_count {
@@ -164,7 +167,12 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
             key_bytes_max: KEY_BYTES_MAX,
             value_bytes_max: VALUE_BYTES_MAX,
             hint_bytes_max: HINT_BYTES_MAX / shard_count,
-            engine: EngineOptions { memtable_bytes: memtable_bytes as u32, ..EngineOptions::default() },
+            engine: EngineOptions {
+                memtable_bytes: memtable_bytes as u32,
+                row_bytes,
+                hash_seed: random()?,
+                ..EngineOptions::default()
+            },
             sabotage: Sabotage::NONE,
             trace: false,
         };

@@ -70,7 +70,7 @@ fn batches_and_edits_are_refused_or_read() {
         mangle(&mut random, &mut bytes);
         let mut ops = Ops::new(&bytes);
         while let Ok(Some(_)) = ops.next() {}
-        let mut memtable = memtable::Memtable::new(1 << 10);
+        let mut memtable = memtable::Memtable::new(1 << 10, 0);
         let _ = memtable.apply(&bytes);
         let mut bytes = edit.clone();
         mangle(&mut random, &mut bytes);

@@ -1,0 +1,117 @@
+//! Requests that this node decides alone, where what is held is in memory: done at once, without an operation.
+//!
+//! A shortcut of `put` and `get`, not another rule: what a plan of one seat, held here, would come to. What it cannot
+//! do at once goes their way.
+
+use super::put::{Asker, Dotted, PutSpec};
+use super::shard::{OpId, Shard};
+use super::store::Held;
+use super::waits::Waiter;
+use super::{ReadReply, Refusal, Reply, RequestId, WriteReply};
+use crate::base::trace::{Kind, split};
+use crate::base::{Bug, Micros, PartitionId};
+use crate::lsm::Lookup;
+use crate::quorum::Purpose;
+use crate::version::{Cell, Stamp};
+use bytes::Bytes;
+
+impl Shard {
+    /// Whether this node's word alone decides a request that needs `needed` of them, and nobody else is to be told.
+    #[inline]
+    pub(super) fn decides_alone(&self, partition: PartitionId, purpose: Purpose, needed: u8) -> bool {
+        let Some(view) = &self.view else { return false };
+        let Some(state) = view.partition(partition) else { return false };
+        if !state.next.is_empty() || !state.owners.contains(&view.me) || !view.is_usable(view.me) {
+            return false;
+        }
+        match purpose {
+            Purpose::Write => state.owners.len() == 1,
+            Purpose::Read => needed <= 1 || state.owners.len() == 1,
+        }
+    }
+    /// What is held, if memory tells and nothing waits for it.
+    fn at_hand(&mut self, cell_key: &Bytes) -> Option<Option<Held>> {
+        if self.is_waiting_for(cell_key) {
+            return None;
+        }
+        let held = match self.store.get(cell_key) {
+            Lookup::Found(bytes) => Some(Held { cell: Cell::decode(&bytes).ok()?, bytes }),
+            Lookup::Absent => None,
+            Lookup::OnDisk(_) => return None,
+        };
+        self.trace_memory_read();
+        Some(held)
+    }
+    /// A put at its only owner.
+    pub(super) fn put_directly(&mut self, request: RequestId, mut spec: PutSpec) {
+        let cell_key = spec.cell_key.clone();
+        let Some(held) = self.at_hand(&cell_key) else {
+            return self.coordinate_put(Asker::Client(request), spec);
+        };
+        let (id, stamp) = (self.op_id(), spec.stamp);
+        let start = [id as u32, (id >> 32) as u32, 1, u32::from(spec.partition.0)];
+        self.trace_key(Kind::RequestStarted, &start, &spec.key);
+        let existed = match self.dot(&mut spec, &cell_key, held.as_ref(), true) {
+            Dotted::Twin => true,
+            Dotted::Written { existed, .. } => existed,
+            // Nothing was changed: an operation waits, or tells the client.
+            Dotted::Overloaded | Dotted::Behind(_) | Dotted::TooManySiblings(_) | Dotted::Refused(_) => {
+                self.trace_ended(id, 1, 0, 0);
+                return self.coordinate_put(Asker::Client(request), spec);
+            }
+        };
+        if spec.stamp != stamp {
+            self.trace_op(Kind::Restamped, id, &split(id));
+        }
+        self.trace_stamped(id, spec.stamp);
+        let reply = WriteReply { existed, acks: 1, hinted: 0, stamp: Some(spec.stamp) };
+        let is_armed = !self.config.sabotage.is(Bug::DeadlineNeverArmed);
+        let deadline = if is_armed { spec.deadline } else { Micros(u64::MAX) };
+        let waiter = Waiter::Done { request, op: id, reply, deadline };
+        if self.config.sabotage.is(Bug::AckBeforeSync) {
+            return self.on_waiter(waiter);
+        }
+        self.wait(self.until(), waiter);
+    }
+    /// The put is as durable as it has to be.
+    pub(super) fn end_directly(&mut self, request: RequestId, id: OpId, reply: WriteReply) {
+        let me = u32::from(self.me().0);
+        self.trace_op(Kind::ReplicaAnswered, id, &[me, 0]);
+        self.trace_ended(id, 0, 1, 0);
+        self.reply(request, Reply::Written(reply));
+    }
+    /// The disk failed, or did not answer in time.
+    pub(super) fn leave_in_doubt(&mut self, request: RequestId, id: OpId) {
+        self.trace_ended(id, 2, 0, 0);
+        self.refuse(request, Refusal::InDoubt { acks: 0, needed: 1 });
+    }
+    /// A read at a node whose word is enough. `false` if it has to go the long way.
+    pub(super) fn get_directly(
+        &mut self,
+        request: RequestId,
+        partition: PartitionId,
+        key: &Bytes,
+        cell_key: &Bytes,
+    ) -> bool {
+        let Some(held) = self.at_hand(cell_key) else { return false };
+        if self.trace.on() {
+            let (id, me) = (self.op_id(), u32::from(self.me().0));
+            let verb = [id as u32, (id >> 32) as u32, 0, u32::from(partition.0)];
+            self.trace_key(Kind::RequestStarted, &verb, key);
+            self.trace_op(Kind::ReplicaAsked, id, &[me, 0, 0]);
+            self.trace_op(Kind::ReplicaAnswered, id, &[me, 1 + u32::from(held.is_some())]);
+            self.trace_ended(id, 0, 1, 0);
+        }
+        let cell = held.map(|held| held.cell);
+        if let Some(cell) = &cell {
+            cell.observe(&mut self.store.clock);
+        }
+        self.reply(request, Reply::Read(ReadReply { cell }));
+        true
+    }
+    /// Tells of a put's stamp.
+    pub(super) fn trace_stamped(&mut self, id: OpId, stamp: Stamp) {
+        let [low, high] = split(stamp.hlc.0);
+        self.trace_op(Kind::Stamped, id, &[low, high, u32::from(stamp.member.0)]);
+    }
+}
