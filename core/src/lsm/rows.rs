@@ -392,7 +392,7 @@ mod tests {
             }
             rows.check().unwrap();
         }
-        assert!(hits > 5_000, "{hits} hits: hardly anything was there");
+        assert!(hits > 1_000, "{hits} hits: hardly anything was there");
     }
 
     #[test]

@@ -190,6 +190,9 @@ fn engine_lines(snapshots: &[Snapshot], text: &mut Text) {
     each(text, "kvorum_lsm_memtable_bytes", "gauge", "Active and frozen memtables.", &|s| {
         s.engine.memtable_bytes
     });
+    each(text, "kvorum_lsm_row_bytes", "gauge", "Records of keys in use, ahead of tables.", &|s| {
+        s.engine.row_bytes
+    });
     each(text, "kvorum_lsm_log_bytes", "gauge", "Log not yet flushed.", &|s| s.engine.log_bytes);
     each(text, "kvorum_lsm_flushes_total", "counter", "Flushes finished.", &|s| s.engine.flushes);
     each(text, "kvorum_lsm_compactions_total", "counter", "Compactions finished.", &|s| s.engine.compactions);
