@@ -224,7 +224,7 @@ impl Shard {
             ReadAnswer::Absent => self.on_read_vote(from, id, None),
             ReadAnswer::Cell(bytes) => self.on_read_vote(from, id, Some(bytes)),
             ReadAnswer::Refused(RefusedWhy::StaleEpoch(epoch)) => self.saw_epoch(from, epoch),
-            ReadAnswer::Refused(_) => self.on_read_refused(from, id),
+            ReadAnswer::Refused(why) => self.on_read_refused(from, id, why),
         }
     }
     pub(super) fn on_read_vote(&mut self, from: MemberId, id: OpId, value: Option<Bytes>) {
@@ -244,7 +244,7 @@ impl Shard {
         }
     }
     /// `from` cannot say: somebody else is asked at once.
-    pub(super) fn on_read_refused(&mut self, from: MemberId, id: OpId) {
+    pub(super) fn on_read_refused(&mut self, from: MemberId, id: OpId, why: RefusedWhy) {
         let Some(view) = self.view.clone() else { return };
         let Some(op) = self.get_op(id) else { return };
         let partition = op.partition;
@@ -252,6 +252,16 @@ impl Shard {
             if let Some(next) = op.plan.another(&view, partition) {
                 op.plan.tally.stand_in(owner, next);
             }
+        }
+        // A disk does not mend itself while a client waits; a view that is behind may.
+        if why == RefusedWhy::Storage
+            && op.plan.tally.verdict() == Verdict::Lost
+            && op.wanted != Wanted::Explain
+        {
+            let Some(Running::Get(op)) = self.ops.remove(&id) else { return };
+            self.trace_ended(id, 1, op.answers.len() as u8, 0);
+            let why = "too few replicas can read the key; their logs say why".into();
+            return self.refuse(op.request, Refusal::Storage(why));
         }
         self.ask_enough(id, Ask::Others);
     }

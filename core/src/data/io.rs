@@ -113,6 +113,8 @@ pub enum Output {
         /// What to run.
         work: Work,
     },
+    /// For the operator: a client's read failed, and this is why.
+    Unreadable(lsm::Error),
     /// For this node's control.
     Report(Report),
     /// For this node's control: what it wanted kept is durable.

@@ -181,6 +181,11 @@ impl Shard {
         shard.store.db_mut().set_listened(shard.trace.on());
         Ok((shard, kept, recovery))
     }
+    /// Ends it in order: see [`lsm::Db::close`]. Performs IO itself; nothing may be handed in or polled afterwards but the
+    /// ends of work, after which it can be tried again where it said `false`.
+    pub fn close<S: Storage>(&mut self, storage: &mut S, cache: &mut lsm::BlockCache) -> bool {
+        self.store.db_mut().close(storage, cache)
+    }
     /// Takes what happened.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
@@ -576,6 +581,9 @@ impl Shard {
             return self.out.push_back(Output::Work { id, work: Work::Read(read) });
         }
         let result = done.result;
+        if let Err(error) = &result {
+            self.out.push_back(Output::Unreadable(error.clone()));
+        }
         if let (Lookup::OnDisk(_), Ok(Some(value))) = (&lookup, &result) {
             self.store.db_mut().remember(engine_key, value);
         }
@@ -624,7 +632,7 @@ impl Shard {
                 let answer = crate::message::ReadAnswer::Refused(RefusedWhy::Storage);
                 self.send(to, partition, DataMessage::ReadAnswer { op, answer });
             }
-            Then::OwnRead { op } => self.on_read_refused(self.me(), op),
+            Then::OwnRead { op } => self.on_read_refused(self.me(), op, RefusedWhy::Storage),
             Then::Merge { ack, .. } | Then::KeepHint { ack, .. } => {
                 let cell_key = key::cell_of_hint(engine_key).map_or(engine_key.clone(), |found| found.1);
                 if let Some(place) = key::place_of(&cell_key) {

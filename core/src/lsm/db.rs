@@ -191,6 +191,8 @@ impl Db {
         let Recovered { active, frozen, state, place, number_next, last, segments, ready, trash_logs } =
             recovered;
         let frozen = frozen.into_iter().map(|(table, last)| Frozen { table: Arc::new(table), last });
+        let made = |segment| Edit { made: alloc::vec![segment], ..Edit::default() };
+        let pending = ready.map(|segment| Pending { edit: made(segment), ..Pending::default() });
         Db {
             log: Log::new(options.segment_bytes(), last, ready, segments),
             rows: Rows::new(options.row_bytes),
@@ -204,7 +206,7 @@ impl Db {
             state,
             place,
             number_next,
-            pending: VecDeque::new(),
+            pending: pending.into_iter().collect(),
             installing: None,
             replacing: None,
             is_flushing: false,
@@ -426,6 +428,33 @@ impl Db {
         self.log.is_stalled() || self.stalled.flush || self.stalled.compaction || self.stalled.upkeep
     }
 
+    /// Makes everything durable that was written, and notes in the manifest where the log ends: the next opening then
+    /// tells any damage to it from a torn tail. Performs IO itself, when nothing is written any more. `false` if
+    /// something is still out, or failed: then nothing is noted.
+    pub fn close<S: Storage>(&mut self, storage: &mut S, cache: &mut BlockCache) -> bool {
+        if self.log.is_out() || self.log.is_stalled() || self.installing.is_some() {
+            return false;
+        }
+        if let Some(write) = self.log_write(true) {
+            self.on_log(write.run(storage));
+        }
+        if let Some(sync) = self.log_sync() {
+            self.on_log_sync(sync.run(storage));
+        }
+        if self.poison.is_some() || self.synced() < self.issued() {
+            return false;
+        }
+        let edit = Edit { sealed: self.log.ends(), ..Edit::default() };
+        self.pending.push_back(Pending { edit, ..Pending::default() });
+        let Some(mut job) = self.install() else { return false };
+        loop {
+            if let Some(done) = job.step(storage, cache, u64::MAX) {
+                let is_done = done.result.is_ok();
+                self.on_job(done);
+                return is_done;
+            }
+        }
+    }
     /// Freezes the memtable, so that a flush is due.
     pub fn freeze(&mut self) {
         if self.active.is_empty() {
@@ -611,10 +640,14 @@ impl Db {
             }
             (JobKind::Install, JobOutput::Installed(place)) => self.on_installed(place),
             (JobKind::Prepare, _) => {
-                if let Some(number) = self.preparing.take()
-                    && let Err(late) = self.log.add_ready(number)
-                {
-                    self.trash_logs.push(late);
+                let Some(number) = self.preparing.take() else { return };
+                match self.log.add_ready(number) {
+                    Ok(()) => {
+                        let made = alloc::vec![(number, self.log.segment_bytes())];
+                        let edit = Edit { made, ..Edit::default() };
+                        self.pending.push_back(Pending { edit, ..Pending::default() });
+                    }
+                    Err(late) => self.trash_logs.push(late),
                 }
             }
             (JobKind::Remove, _) => self.is_removing = false,

@@ -114,14 +114,12 @@ impl From<Error> for JobError {
 
 impl Job {
     pub(super) fn flush(memtable: Arc<Memtable>, numbers: Range<u64>, options: Arc<Options>) -> Job {
-        let bits = filter_bits(&options, 0);
-        let writer = RunWriter::new(numbers, options.clone(), bits, memtable.ranges.clone());
+        let writer = RunWriter::new(numbers, options.clone(), 0, memtable.ranges.clone());
         let position = memtable.first();
         Job { task: Task::Flush(Flush { memtable, position, writer }), options }
     }
     pub(super) fn compact(plan: Arc<MergePlan>, numbers: Range<u64>, options: Arc<Options>) -> Job {
-        let bits = filter_bits(&options, plan.level);
-        let writer = RunWriter::new(numbers, options.clone(), bits, plan.ranges());
+        let writer = RunWriter::new(numbers, options.clone(), plan.level, plan.ranges());
         let space = options.cache_space;
         Job { task: Task::Compact(Compaction { plan, merge: None, writer, space }), options }
     }
@@ -319,7 +317,7 @@ impl Compaction {
 struct RunWriter {
     numbers: Range<u64>,
     options: Arc<Options>,
-    filter_bits: u32,
+    level: u8,
     table: Option<TableWriter>,
     done: Vec<Table>,
     /// What the run removes from older ones; each table gets its part.
@@ -330,11 +328,11 @@ struct RunWriter {
 }
 
 impl RunWriter {
-    fn new(numbers: Range<u64>, options: Arc<Options>, filter_bits: u32, ranges: Ranges) -> RunWriter {
+    fn new(numbers: Range<u64>, options: Arc<Options>, level: u8, ranges: Ranges) -> RunWriter {
         RunWriter {
             numbers,
             options,
-            filter_bits,
+            level,
             table: None,
             done: Vec::new(),
             ranges,
@@ -347,7 +345,10 @@ impl RunWriter {
             Some(table) => Ok(table),
             None => {
                 let number = self.numbers.next().unwrap_or(self.numbers.end);
-                let table = TableWriter::create(storage, number, &self.options, self.filter_bits)?;
+                let bits = filter_bits(&self.options, self.level);
+                // What is flushed is soon merged: it would be packed for one reading.
+                let is_packed = self.level > 0;
+                let table = TableWriter::create(storage, number, &self.options, bits, is_packed)?;
                 self.created.push(number);
                 Ok(table)
             }
@@ -368,10 +369,13 @@ impl RunWriter {
             self.done.push(table.finish(storage, ranges)?);
             self.from = Bytes::copy_from_slice(key);
         }
-        let mut table = self.table(storage)?;
-        let pushed = table.push(storage, key, kind, value);
-        self.table = Some(table);
-        pushed
+        if self.table.is_none() {
+            self.table = Some(self.table(storage)?);
+        }
+        match &mut self.table {
+            Some(table) => table.push(storage, key, kind, value),
+            None => unreachable!("one was just made if there was none"),
+        }
     }
     fn finish<S: Storage>(&mut self, storage: &mut S) -> Result<Vec<Table>, StorageError> {
         let ranges = self.ranges.clipped(&self.from, None);

@@ -423,6 +423,19 @@ impl Log {
         }
         gone
     }
+    /// Whether a write or a sync is out.
+    pub(super) fn is_out(&self) -> bool {
+        self.flight.is_some() || self.sync_flight.is_some()
+    }
+    /// Where what was written ends, in each segment that is still needed.
+    pub(super) fn ends(&self) -> Vec<(u64, u64)> {
+        let used = self.segments.iter().filter(|segment| segment.bytes > 0);
+        used.map(|segment| (segment.number, segment.bytes)).collect()
+    }
+    /// Size of the segments that are made ahead.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
     /// Whether a write or a sync in flight may still touch the segment.
     pub(super) fn is_in_flight(&self, number: u64) -> bool {
         let flights = self.flight.iter().chain(self.sync_flight.as_ref().map(|(segments, _)| segments));

@@ -44,6 +44,7 @@ pub(super) struct State {
     pub(super) number_next: u64,
     pub(super) run_next: u64,
     pub(super) sealed: BTreeMap<u64, u64>,
+    pub(super) made: BTreeMap<u64, u64>,
     pub(super) version: Version,
 }
 
@@ -56,6 +57,8 @@ impl State {
         self.run_next = edit.run_next.unwrap_or(self.run_next).max(self.run_next);
         self.sealed.extend(edit.sealed.iter().copied());
         self.sealed = self.sealed.split_off(&self.log_first);
+        self.made.extend(edit.made.iter().copied());
+        self.made = self.made.split_off(&self.log_first);
         Ok(())
     }
     /// What makes this state from nothing.
@@ -66,6 +69,7 @@ impl State {
             number_next: Some(self.number_next),
             run_next: Some(self.run_next),
             sealed: self.sealed.iter().map(|(segment, bytes)| (*segment, *bytes)).collect(),
+            made: self.made.iter().map(|(segment, bytes)| (*segment, *bytes)).collect(),
             ..self.version.to_edit()
         }
     }

@@ -88,9 +88,18 @@ pub(super) fn recover<S: Storage>(
             return Err(Error::Corruption {
                 file,
                 offset: 0,
-                what: "an earlier recovery kept it and it is not there",
+                what: "an earlier run kept it and it is not there",
             });
         }
+    }
+    for (number, bytes) in state.made.iter().filter(|(number, _)| !state.sealed.contains_key(number)) {
+        let file = log_file(*number);
+        let what = match files.contains(&file) {
+            true if storage.len(file)? >= *bytes => continue,
+            true => "the log segment is cut short",
+            false => "the log segment was made and it is not there",
+        };
+        return Err(Error::Corruption { file, offset: 0, what });
     }
     let mut replay = Replay::new(options, &state);
     let logs = files.iter().filter(|file| file.kind == FileKind::Log).map(|file| file.number);
@@ -107,6 +116,7 @@ pub(super) fn recover<S: Storage>(
     let mut number_next = state.number_next.max(number_max + 1);
     let manifest = number_next;
     number_next += 1;
+    state.made.clear(); // What is kept of them is sealed; the next one is named when it is there.
     state.number_next = number_next + 1;
     let log_first = state.log_first;
     let sealed = &mut state.sealed;
@@ -199,7 +209,7 @@ impl<'a> Replay<'a> {
     fn segment(&mut self, number: u64, bytes: &[u8]) -> Result<(), Error> {
         let sealed = self.state.sealed.get(&number).copied();
         let bytes = match sealed {
-            // An earlier recovery cut it there; what is behind was never part of the log.
+            // An earlier recovery cut it there, or the engine was closed; what is behind was never part of the log.
             Some(len) => {
                 let whole = usize::try_from(len).ok().and_then(|len| bytes.get(..len));
                 whole.ok_or(Error::Corruption {
@@ -236,7 +246,7 @@ impl<'a> Replay<'a> {
                 return Err(Error::Corruption {
                     file: log_file(number),
                     offset: offset as u64,
-                    what: "a record that an earlier recovery kept is damaged",
+                    what: "a record that an earlier run kept is damaged",
                 });
             }
             if offset > 0 {

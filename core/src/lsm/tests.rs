@@ -1,5 +1,6 @@
 //! Whole engines on memory disks, driven as a simple driver would.
 
+mod close;
 mod crash;
 mod decode;
 mod events;

@@ -162,8 +162,10 @@ pub(super) struct Edit {
     /// Greater than any number given to a file so far.
     pub(super) number_next: Option<u64>,
     pub(super) run_next: Option<u64>,
-    /// Bytes of a segment that count: recovery cut it there.
+    /// Bytes of a segment that count: recovery cut it there, or it was whole when the engine was closed.
     pub(super) sealed: Vec<(u64, u64)>,
+    /// Segments that were made, and their sizes: each is there until the log begins behind it.
+    pub(super) made: Vec<(u64, u64)>,
     pub(super) removed: Vec<Removed>,
     pub(super) added: Vec<Added>,
 }
@@ -176,6 +178,7 @@ const RUN_NEXT: u8 = 4;
 const SEALED: u8 = 5;
 const REMOVED: u8 = 6;
 const ADDED: u8 = 7;
+const MADE: u8 = 8;
 
 impl Edit {
     /// Adds what `later` changes.
@@ -185,6 +188,7 @@ impl Edit {
         self.number_next = later.number_next.or(self.number_next);
         self.run_next = later.run_next.or(self.run_next);
         self.sealed.extend(later.sealed);
+        self.made.extend(later.made);
         self.removed.extend(later.removed);
         self.added.extend(later.added);
     }
@@ -201,10 +205,12 @@ impl Edit {
                 writer.varint(number);
             }
         }
-        for (segment, bytes) in &self.sealed {
-            writer.u8(SEALED);
-            writer.varint(*segment);
-            writer.varint(*bytes);
+        for (tag, segments) in [(SEALED, &self.sealed), (MADE, &self.made)] {
+            for (segment, bytes) in segments {
+                writer.u8(tag);
+                writer.varint(*segment);
+                writer.varint(*bytes);
+            }
         }
         for removed in &self.removed {
             writer.u8(REMOVED);
@@ -228,6 +234,7 @@ impl Edit {
                 NUMBER_NEXT => edit.number_next = Some(reader.varint()?),
                 RUN_NEXT => edit.run_next = Some(reader.varint()?),
                 SEALED => edit.sealed.push((reader.varint()?, reader.varint()?)),
+                MADE => edit.made.push((reader.varint()?, reader.varint()?)),
                 REMOVED => edit.removed.push(Removed {
                     level: reader.u8()?,
                     run: reader.varint()?,

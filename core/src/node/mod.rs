@@ -207,6 +207,8 @@ impl Node {
             }
             data::Output::LogSync(sync) => self.out.push_back(Output::LogSync { shard, sync }),
             data::Output::Work { id, work } => self.out.push_back(Output::Work { shard, id, work }),
+            // Whoever drives a node by itself sees its disk by itself.
+            data::Output::Unreadable(_) => {}
             data::Output::Report(report) => {
                 self.control.handle(self.now, control::Input::Report(report));
             }

@@ -69,11 +69,6 @@ fn winner(cell: &Option<Cell>, moment: Moment) -> Option<&Sibling> {
 }
 
 impl Answer {
-    /// Whether it answers something that may change a key.
-    #[inline]
-    pub fn is_of_write(&self) -> bool {
-        matches!(self, Answer::Ok | Answer::Existed | Answer::Written)
-    }
     /// Appends the answer.
     #[inline]
     pub fn encode(&self, reply: &Reply, moment: Moment, out: &mut Replies<'_>) {

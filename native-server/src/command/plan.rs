@@ -104,7 +104,7 @@ fn plan_known(
         Verb::MGet => {
             let keys: Vec<Bytes> = args.from(1).iter().map(Bytes::copy_from_slice).collect();
             let values = vec![None; keys.len()];
-            Ok(run(TaskKind::Get { keys, asked: 0, values }))
+            Ok(run(TaskKind::Get { keys, asked: 0, values, bytes: 0 }))
         }
         Verb::MSet => mset(args),
         Verb::StrLen => read(Answer::Length),

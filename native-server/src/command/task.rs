@@ -15,6 +15,8 @@ const KEYS_COUNT_MAX: usize = 1_000_000;
 const KEYS_BYTES_MAX: usize = 48 << 20;
 /// Most partitions that one `SCAN` looks into before it answers, however few keys it found.
 const SCAN_PARTITIONS_MAX: u32 = 256;
+/// Most bytes of values that `MGET` answers with.
+const GET_BYTES_MAX: usize = 512 << 20;
 /// Keys of a page in commands that walk over everything.
 const WALK_PAGE: u32 = 512;
 
@@ -38,6 +40,8 @@ pub enum TaskKind {
         asked: usize,
         /// What was found, by index of the key.
         values: Vec<Option<Bytes>>,
+        /// Its size.
+        bytes: usize,
     },
     /// `MSET`.
     Set {
@@ -236,9 +240,16 @@ impl Task {
             reply => reply,
         };
         match &mut self.kind {
-            TaskKind::Get { values, .. } => {
+            TaskKind::Get { values, bytes, .. } => {
                 if let Some(value) = values.get_mut(number as usize) {
                     *value = value_of(&reply, moment);
+                    *bytes += value.as_ref().map_or(0, Bytes::len);
+                }
+                if *bytes > GET_BYTES_MAX {
+                    values.clear();
+                    self.refuse(Refusal::Invalid(
+                        "the values come to more than 512 MiB; ask for fewer keys at once",
+                    ));
                 }
             }
             TaskKind::Set { .. } => {}

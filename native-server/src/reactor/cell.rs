@@ -32,6 +32,8 @@ pub struct ShardSeat {
     pub published_at: Micros,
     /// Puts onto crowded keys that the log has told of, and when.
     pub crowded: (u64, Micros),
+    /// When the log last told of a failed read; nothing before the first.
+    pub unreadable_at: Option<Micros>,
 }
 
 /// A shard between threads.

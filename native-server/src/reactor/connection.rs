@@ -74,6 +74,67 @@ impl Family {
     }
 }
 
+/// What a request does to its key, which decides what of the same connection waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads it: a write behind it waits, so that it does not see what was sent after it.
+    Read,
+    /// Writes it: a read behind it waits, so that it sees what was sent before it.
+    Write,
+    /// Both.
+    Change,
+    /// It has no key.
+    None,
+}
+
+impl Effect {
+    /// Of a request.
+    #[inline]
+    pub fn of(op: &Op) -> Effect {
+        match op {
+            Op::Get { .. } | Op::Explain { .. } => Effect::Read,
+            Op::Put { .. } => Effect::Write,
+            Op::Delete { .. } | Op::Expire { .. } => Effect::Change,
+            Op::Scan { .. } | Op::Count { .. } => Effect::None,
+        }
+    }
+    #[inline]
+    fn reads(self) -> bool {
+        matches!(self, Effect::Read | Effect::Change)
+    }
+    #[inline]
+    fn writes(self) -> bool {
+        matches!(self, Effect::Write | Effect::Change)
+    }
+}
+
+/// Hashes of keys in flight.
+#[derive(Debug, Default)]
+struct InFlight {
+    hashes: Vec<u32>,
+    left: u32,
+}
+
+impl InFlight {
+    #[inline]
+    fn begin(&mut self, hash: u32) {
+        self.left += 1;
+        self.hashes.push(hash);
+    }
+    /// One is answered. Which one is not kept: all are forgotten when none is left.
+    #[inline]
+    fn end(&mut self) {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            self.hashes.clear();
+        }
+    }
+    #[inline]
+    fn has(&self, hash: u32) -> bool {
+        self.left > 0 && self.hashes.contains(&hash)
+    }
+}
+
 /// One command that is not yet answered, or whose answer waits for an earlier one.
 #[derive(Debug)]
 pub enum Pending {
@@ -87,6 +148,8 @@ pub enum Pending {
         protocol: Protocol,
         /// The client wanted no answer.
         is_silent: bool,
+        /// What it does to its key.
+        effect: Effect,
     },
     /// A task is at work.
     Task {
@@ -127,10 +190,10 @@ pub struct Connection {
     answer_bytes: usize,
     /// Most commands in flight, beside the limit for all clients.
     window: usize,
-    /// Hashes of keys with a write in flight.
-    writes: Vec<u32>,
-    /// How many writes are in flight.
-    writes_left: u32,
+    /// Reads in flight.
+    reads: InFlight,
+    /// Writes in flight.
+    writes: InFlight,
     /// A command that waits for the writes before it.
     pub held: Option<Held>,
     /// A task is at work: nothing more is parsed.
@@ -154,8 +217,8 @@ pub struct Connection {
 /// A parsed command that waits until those before it are answered.
 #[derive(Debug)]
 pub enum Held {
-    /// A request.
-    Ask(Op, Answer),
+    /// A request, and the hash of its key.
+    Ask(Op, Answer, u32),
     /// A task.
     Run(Box<crate::command::Task>),
 }
@@ -176,8 +239,8 @@ impl Connection {
             ready_bytes: 0,
             answer_bytes: 0,
             window: WINDOW_START,
-            writes: Vec::new(),
-            writes_left: 0,
+            reads: InFlight::default(),
+            writes: InFlight::default(),
             held: None,
             has_task: false,
             is_stalled: false,
@@ -210,27 +273,28 @@ impl Connection {
             && self.ring.len() < limits.in_flight_max.min(self.window)
             && self.backlog() < limits.backlog_bytes_pause
     }
-    /// Whether a write of this key is in flight.
+    /// Whether a request has to wait for one of the same key that was sent before it.
     #[inline]
-    pub fn is_written(&self, hash: u32) -> bool {
-        self.writes.contains(&hash)
+    pub fn must_wait(&self, effect: Effect, hash: u32) -> bool {
+        effect.reads() && self.writes.has(hash) || effect.writes() && self.reads.has(hash)
     }
-    /// Whether any write is in flight.
+    /// Remembers a request in flight.
     #[inline]
-    pub fn has_writes(&self) -> bool {
-        self.writes_left > 0
+    pub fn begin(&mut self, effect: Effect, hash: u32) {
+        if effect.reads() {
+            self.reads.begin(hash);
+        }
+        if effect.writes() {
+            self.writes.begin(hash);
+        }
     }
-    /// Remembers a write in flight; `None` where the key's hash was not worth computing.
     #[inline]
-    pub fn add_write(&mut self, hash: Option<u32>) {
-        self.writes_left += 1;
-        self.writes.extend(hash);
-    }
-    #[inline]
-    fn end_write(&mut self) {
-        self.writes_left = self.writes_left.saturating_sub(1);
-        if self.writes_left == 0 {
-            self.writes.clear();
+    fn end(&mut self, effect: Effect) {
+        if effect.reads() {
+            self.reads.end();
+        }
+        if effect.writes() {
+            self.writes.end();
         }
     }
     /// Puts a command behind the others and returns its sequence.
@@ -280,16 +344,14 @@ impl Connection {
     ) -> Option<Timing> {
         let index = sequence.wrapping_sub(self.base) as usize;
         let pending = self.ring.get_mut(index)?;
-        let (answer, timing, protocol, is_silent) = match pending {
-            Pending::Asked { answer, timing, protocol, is_silent } => {
-                (Some(&*answer), *timing, *protocol, *is_silent)
+        let (answer, timing, protocol, is_silent, effect) = match pending {
+            Pending::Asked { answer, timing, protocol, is_silent, effect } => {
+                (Some(&*answer), *timing, *protocol, *is_silent, *effect)
             }
-            Pending::Task { timing, protocol, is_silent } => (None, *timing, *protocol, *is_silent),
+            Pending::Task { timing, protocol, is_silent } => {
+                (None, *timing, *protocol, *is_silent, Effect::None)
+            }
             Pending::Ready(_) => return None,
-        };
-        let is_write = match answer {
-            Some(answer) => answer.is_of_write(),
-            None => true,
         };
         // Nobody reads what a broken one is told.
         let is_silent = is_silent || self.is_broken;
@@ -318,9 +380,7 @@ impl Connection {
             *pending = Pending::Ready(bytes);
             self.note_answer(count, limits);
         }
-        if is_write {
-            self.end_write();
-        }
+        self.end(effect);
         Some(timing)
     }
     /// Fits the window to the size of answers, and cuts off a client for which too much is kept.
@@ -330,14 +390,15 @@ impl Connection {
         let fitting = WINDOW_BYTES / self.answer_bytes.max(1);
         self.window = self.window.saturating_add(1).min(fitting.max(1));
         if self.backlog() + self.ready_bytes > limits.backlog_bytes_max {
-            self.cut_off(limits);
+            self.cut_off(bytes, limits);
         }
     }
     #[cold]
-    fn cut_off(&mut self, limits: &Limits) {
-        // It may be reading well.
+    fn cut_off(&mut self, bytes: usize, limits: &Limits) {
+        // It may be reading well, and one answer may be as large as it has to be: what was left before it counts.
         self.flush();
-        if !self.is_broken && self.backlog() + self.ready_bytes > limits.backlog_bytes_max {
+        let left = (self.backlog() + self.ready_bytes).saturating_sub(bytes);
+        if !self.is_broken && left > limits.backlog_bytes_max {
             self.is_broken = true;
             self.is_cut_off = true;
             self.out = Vec::new();

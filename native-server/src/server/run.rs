@@ -6,17 +6,17 @@ use crate::command::NodeSettings;
 use crate::disk::Disk;
 use crate::peer::Greeting;
 use crate::reactor::{
-    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardSeat, Shared, Stage,
-    WAKER,
+    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardMail, ShardSeat,
+    Shared, Stage, WAKER,
 };
 use kvorum_core::base::{Kept, Micros, Sabotage, ShardIndex};
 use kvorum_core::control::{Config as ControlConfig, Control, Start};
-use kvorum_core::data::{Config as ShardConfig, Shard};
+use kvorum_core::data::{Config as ShardConfig, Input as ShardInput, Shard};
 use kvorum_core::lsm::{BlockCache, Error as EngineError, Options as EngineOptions};
 use mio::{Poll, Waker};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Longest key. The engine takes a little more, for what stands before it.
 pub const KEY_BYTES_MAX: u32 = 64 << 10;
@@ -28,6 +28,10 @@ pub const VALUE_BYTES_MAX: u32 = 16 << 20;
 const HINT_BYTES_MAX: u64 = 4 << 30;
 /// A greater memtable is not faster, and each has a log segment of its size.
 const MEMTABLE_BYTES_MAX: u64 = 64 << 20;
+
+/// How long work on the disk is waited for at the end, and how often it is asked for.
+const CLOSE_TIME: Duration = Duration::from_secs(3);
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a server did not start or did not go on: what went wrong and what to do, and the exit status.
 #[derive(Debug)]
@@ -76,6 +80,7 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     }
     admin::start(shared.clone(), hub, sockets.admin)?;
     run_threads(&shared, polls, sockets.clients, sockets.peers, control)?;
+    close_shards(&shared);
     tracing::info!("stopped");
     drop(signals);
     match shared.failure() {
@@ -191,8 +196,10 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         );
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
-        let crowded = (0, Micros(0));
-        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at, crowded }, idle));
+        let (crowded, unreadable_at) = ((0, Micros(0)), None);
+        let is_traced = false;
+        let seat = ShardSeat { shard, disk, cache, hands, is_traced, published_at, crowded, unreadable_at };
+        seats.push((seat, idle));
     }
     Ok((seats, first_kept))
 }
@@ -306,6 +313,39 @@ fn run_threads(
         }
     }
     Ok(())
+}
+
+/// Notes on the disk where each log ends. What is still out is waited for a while: without the note nothing is lost, only
+/// the next start cannot tell a damaged end of the log from one that a crash tore.
+fn close_shards(shared: &Arc<Shared>) {
+    let until = Instant::now() + CLOSE_TIME;
+    for (index, cell) in shared.shards.iter().enumerate() {
+        let mut mail = Vec::new();
+        loop {
+            cell.take(&mut mail);
+            let Some(mut seat) = cell.try_sit() else { break };
+            for mail in mail.drain(..) {
+                if let ShardMail::Input(
+                    input @ (ShardInput::Log(_) | ShardInput::LogSync(_) | ShardInput::Work { .. }),
+                ) = mail
+                {
+                    seat.shard.handle(shared.clock.now(), input);
+                }
+            }
+            let ShardSeat { shard, disk, cache, .. } = &mut *seat;
+            if shard.close(disk, cache) {
+                break;
+            }
+            if Instant::now() >= until {
+                tracing::warn!(
+                    "shard {index}: work on the disk did not end in time; the end of its log is not noted"
+                );
+                break;
+            }
+            drop(seat);
+            std::thread::sleep(CLOSE_PAUSE);
+        }
+    }
 }
 
 /// The first SIGTERM or SIGINT ends the node in order, the second at once.

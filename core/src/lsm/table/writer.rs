@@ -27,6 +27,8 @@ pub(in crate::lsm) struct TableWriter {
     number: u64,
     block_bytes: usize,
     filter_bits: u32,
+    /// Whether blocks are compressed where that is worth it.
+    is_packed: bool,
     out: Vec<u8>,
     /// Where `out` goes in the file.
     out_offset: u64,
@@ -48,12 +50,14 @@ impl TableWriter {
         number: u64,
         options: &Options,
         filter_bits: u32,
+        is_packed: bool,
     ) -> Result<TableWriter, StorageError> {
         storage.create(table_file(number))?;
         Ok(TableWriter {
             number,
             block_bytes: options.block_bytes as usize,
             filter_bits,
+            is_packed,
             out: Vec::new(),
             out_offset: 0,
             data: BlockBuilder::default(),
@@ -141,7 +145,7 @@ impl TableWriter {
         Handle { offset, len: (self.out.len() - start) as u32 }
     }
     fn try_compressed(&mut self) -> bool {
-        if self.scratch.len() > COMPRESS_BYTES_MAX {
+        if !self.is_packed || self.scratch.len() > COMPRESS_BYTES_MAX {
             return false;
         }
         self.packed.resize(lz4_flex::block::get_maximum_output_size(self.scratch.len()), 0);

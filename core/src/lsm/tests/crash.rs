@@ -263,6 +263,8 @@ fn a_segment_still_in_the_making_is_not_passed_over_by_a_flush() {
     let (mut rig, _) = Rig::open(MemoryDisk::new(), &Options::default()).unwrap();
     history.write(&mut rig, &mut random).unwrap();
     rig.write_log(true);
+    let install = rig.db.job().unwrap();
+    run_job(&mut rig, install);
     let prepare = rig.db.job().unwrap();
     assert_eq!(prepare.kind(), JobKind::Prepare);
     rig.db.freeze();

@@ -1,6 +1,6 @@
 //! Clients of a data thread: they come, say commands, are answered and go.
 
-use super::super::connection::{Connection, Family, Held, Pending, Timing};
+use super::super::connection::{Connection, Effect, Family, Held, Pending, Timing};
 use super::super::ids::{CONNECTION_COUNT_MAX, Waiter, pack};
 use super::super::mailbox::Mail;
 use super::super::shared::{Shared, bump};
@@ -208,13 +208,11 @@ impl DataThread {
             Plan::Answered => {}
             Plan::AnsweredAndClose => connection.is_closing = true,
             Plan::Ask { op, answer } => {
-                let must_wait = connection.has_writes()
-                    && reads_key(&op)
-                    && op.key().is_some_and(|key| connection.is_written(hash_key(key) as u32));
-                if must_wait {
-                    connection.held = Some(Held::Ask(op, answer));
+                let hash = op.key().map_or(0, |key| hash_key(key) as u32);
+                if connection.must_wait(Effect::of(&op), hash) {
+                    connection.held = Some(Held::Ask(op, answer, hash));
                 } else {
-                    self.ask(shared, now, place, connection, op, answer);
+                    self.ask(shared, now, place, connection, op, answer, hash);
                 }
             }
             Plan::Run(task) => {
@@ -235,6 +233,7 @@ impl DataThread {
         }
     }
 
+    #[allow(clippy::too_many_arguments)] // Whom, what and when; the hash of its key is at hand already.
     pub(super) fn ask(
         &mut self,
         shared: &Arc<Shared>,
@@ -243,14 +242,14 @@ impl DataThread {
         connection: &mut Connection,
         op: Op,
         answer: Answer,
+        hash: u32,
     ) {
-        if writes_key(&op) {
-            connection.add_write(op.key().map(|key| hash_key(key) as u32));
-        }
+        let effect = Effect::of(&op);
+        connection.begin(effect, hash);
         let protocol = connection.session.protocol;
         let is_silent = connection.is_silent_now();
         let timing = Timing { since: now.mono, family: Family::of(&op) };
-        let sequence = connection.push(Pending::Asked { answer, timing, protocol, is_silent });
+        let sequence = connection.push(Pending::Asked { answer, timing, protocol, is_silent, effect });
         let waiter = Waiter::Client { connection: place as u32, sequence };
         self.request(shared, now, pack(self.index, waiter), op);
     }
@@ -273,7 +272,9 @@ impl DataThread {
             if connection.held.is_some() && connection.in_flight() == 0 {
                 let Some(mut connection) = self.connections[place].take() else { continue };
                 match connection.held.take() {
-                    Some(Held::Ask(op, answer)) => self.ask(shared, now, place, &mut connection, op, answer),
+                    Some(Held::Ask(op, answer, hash)) => {
+                        self.ask(shared, now, place, &mut connection, op, answer, hash);
+                    }
                     Some(Held::Run(task)) => self.run_task(shared, now, place, &mut connection, task),
                     None => {}
                 }
@@ -285,12 +286,4 @@ impl DataThread {
             self.read_inbound(shared, now, place as usize);
         }
     }
-}
-
-/// Whether a command must see the writes that its connection sent before it.
-fn reads_key(op: &Op) -> bool {
-    matches!(op, Op::Get { .. } | Op::Expire { .. } | Op::Delete { .. } | Op::Explain { .. })
-}
-fn writes_key(op: &Op) -> bool {
-    matches!(op, Op::Put { .. } | Op::Delete { .. } | Op::Expire { .. })
 }

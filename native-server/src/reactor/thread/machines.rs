@@ -140,6 +140,15 @@ impl DataThread {
                     let done = write.run(&mut seat.disk);
                     seat.shard.handle(now, Input::Log(done));
                 }
+                Output::Unreadable(error) => {
+                    if seat.unreadable_at.is_none_or(|at| at + COMPLAIN_EVERY <= now.mono) {
+                        seat.unreadable_at = Some(now.mono);
+                        tracing::error!(
+                            "a read of the disk failed: {error}; if a file is damaged, move the data folder away and start \
+                             with an empty one and --join, and the other nodes refill it"
+                        );
+                    }
+                }
                 Output::LogSync(sync) => seat.hands.sync(sync),
                 Output::Work { id, work: Work::Job(job) } => seat.hands.run(id, job),
                 Output::Work { id, work: Work::Read(read) } => {

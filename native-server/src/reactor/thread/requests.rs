@@ -38,7 +38,6 @@ impl DataThread {
         connection: &mut Connection,
         task: Box<Task>,
     ) {
-        connection.add_write(None);
         let protocol = connection.session.protocol;
         let is_silent = connection.is_silent_now();
         let sequence = connection.push(Pending::Task {
