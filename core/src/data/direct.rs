@@ -3,11 +3,12 @@
 //! A shortcut of `put` and `get`, not another rule: what a plan of one seat, held here, would come to. What it cannot
 //! do at once goes their way.
 
+use super::key::place_of;
 use super::put::{Asker, Dotted, PutSpec};
-use super::shard::{OpId, Shard};
+use super::shard::{OpId, Shard, Then};
 use super::store::Held;
-use super::waits::Waiter;
-use super::{ReadReply, Refusal, Reply, RequestId, WriteReply};
+use super::waits::{Decided, Waiter};
+use super::{Expiry, ReadReply, Refusal, Reply, RequestId, WriteReply};
 use crate::base::trace::{Kind, split};
 use crate::base::{Bug, Micros, PartitionId};
 use crate::lsm::Lookup;
@@ -67,18 +68,48 @@ impl Shard {
         let reply = WriteReply { existed, acks: 1, hinted: 0, stamp: Some(spec.stamp) };
         let is_armed = !self.config.sabotage.is(Bug::DeadlineNeverArmed);
         let deadline = if is_armed { spec.deadline } else { Micros(u64::MAX) };
-        let waiter = Waiter::Done { request, op: id, reply, deadline };
+        let waiter = Waiter::Done(Decided { request, op: id, reply, deadline, cell_key });
         if self.config.sabotage.is(Bug::AckBeforeSync) {
             return self.on_waiter(waiter);
         }
         self.wait(self.until(), waiter);
     }
     /// The put is as durable as it has to be.
-    pub(super) fn end_directly(&mut self, request: RequestId, id: OpId, reply: WriteReply) {
+    pub(super) fn end_directly(&mut self, decided: Decided) {
+        let partition = place_of(&decided.cell_key).map(|place| place.partition);
+        if !partition.is_some_and(|partition| self.decides_alone(partition, Purpose::Write, 1)) {
+            // The partition began to move meanwhile: others have to hold it too.
+            let cell_key = decided.cell_key.clone();
+            return self.access(cell_key, Then::SpreadAfterAll(decided));
+        }
         let me = u32::from(self.me().0);
-        self.trace_op(Kind::ReplicaAnswered, id, &[me, 0]);
-        self.trace_ended(id, 0, 1, 0);
-        self.reply(request, Reply::Written(reply));
+        self.trace_op(Kind::ReplicaAnswered, decided.op, &[me, 0]);
+        self.trace_ended(decided.op, 0, 1, 0);
+        self.reply(decided.request, Reply::Written(decided.reply));
+    }
+    /// A put that was this node's alone to decide, and is no more, goes to all holders with the dot it has.
+    pub(super) fn spread_after_all(&mut self, decided: Decided, cell: Option<Bytes>) {
+        let Decided { request, op, reply, deadline, cell_key } = decided;
+        let (Some(place), Some(cell), Some(stamp)) = (place_of(&cell_key), cell, reply.stamp) else {
+            return self.leave_in_doubt(request, op);
+        };
+        self.trace_ended(op, 2, 1, 0);
+        let Some(w) = self.keyspace(place.keyspace).map(|keyspace| keyspace.w.max(1)) else { return };
+        let spec = PutSpec {
+            partition: place.partition,
+            keyspace: place.keyspace,
+            key: place.key,
+            cell_key,
+            stamp,
+            value: None,
+            context: None,
+            expiry: Expiry::Never,
+            w,
+            is_final: true,
+            may_be_done: true,
+            deadline,
+        };
+        self.write_cell(Asker::Client(request), spec, cell, reply.existed);
     }
     /// The disk failed, or did not answer in time.
     pub(super) fn leave_in_doubt(&mut self, request: RequestId, id: OpId) {

@@ -401,7 +401,7 @@ impl Shard {
             may_be_done: false,
             deadline: op.deadline,
         };
-        self.write_cell(Asker::Client(op.request), spec, cell.to_bytes());
+        self.write_cell(Asker::Client(op.request), spec, cell.to_bytes(), true);
     }
 
     // --- at the holder ---

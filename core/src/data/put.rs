@@ -627,8 +627,8 @@ impl Shard {
         self.settle_put(again);
     }
 
-    /// A cell that needs no dot (its expiry changed) goes to the holders as a put does.
-    pub(super) fn write_cell(&mut self, asker: Asker, spec: PutSpec, cell: Bytes) {
+    /// A cell that needs no dot (its expiry changed, or it has one) goes to the holders as a put does.
+    pub(super) fn write_cell(&mut self, asker: Asker, spec: PutSpec, cell: Bytes, existed: bool) {
         let Some(view) = self.view.clone() else { return };
         let Some(plan) = Plan::new(&view, spec.partition, spec.w, Purpose::Write, self.config.sabotage)
         else {
@@ -637,12 +637,13 @@ impl Shard {
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
         if plan.tally.verdict() == Verdict::Lost {
             let refusal = Refusal::ClusterDown { reachable, needed };
-            return self.answer_refused(asker, spec.partition, refusal);
+            return self.answer_refused(asker, spec.partition, spec.unsure(refusal));
         }
         let id = self.op_id();
         let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
         self.trace_key(Kind::RequestStarted, &start, &spec.key);
         self.arm_deadline(id, spec.deadline);
+        self.trace_stamped(id, spec.stamp);
         let partition = spec.partition;
         let op = PutOp {
             asker,
@@ -650,7 +651,7 @@ impl Shard {
             spec,
             plan,
             cell: Some(cell),
-            existed: true,
+            existed,
             outrun: None,
             resend_at: Micros(0),
         };

@@ -14,7 +14,7 @@ use super::scan::{CountOp, ScanOp};
 use super::store::{Held, Store};
 use super::timers::{Timer, Timers};
 use super::transfer::{PullOp, Transfer};
-use super::waits::{Until, Waiter, Waits};
+use super::waits::{Decided, Until, Waiter, Waits};
 use super::{Op, Refusal, Reply, Request, RequestId};
 use crate::base::trace::{Kind, Trace, split};
 use crate::base::{Epoch, Kept, KeyspaceId, MemberId, Micros, Now, PartitionId, Random, hash_key};
@@ -74,6 +74,8 @@ pub(super) enum Then {
     DropHint { sent: u64 },
     /// Send what is held to the target of a note.
     DeliverNote { hint_key: Bytes, target: MemberId },
+    /// Send a put that this node had decided alone to those who decide it now.
+    SpreadAfterAll(Decided),
     /// Send what is held to a peer that asked for it or lacks it.
     SendRepair { to: MemberId, partition: PartitionId },
 }
@@ -456,7 +458,7 @@ impl Shard {
             Waiter::Answer { to, partition, op, answer } => {
                 self.send(to, partition, DataMessage::WriteAnswer { op, answer });
             }
-            Waiter::Done { request, op, reply, .. } => self.end_directly(request, op, reply),
+            Waiter::Done(decided) => self.end_directly(decided),
             Waiter::Vote { op, answer } => self.on_put_answer(self.me(), op, answer),
             Waiter::Kept(ticket) => self.out.push_back(Output::Persisted(ticket)),
             Waiter::Merged { partition, since } => self.on_merged(partition, since),
@@ -468,7 +470,7 @@ impl Shard {
             Waiter::Answer { to, partition, op, .. } => {
                 self.send(to, partition, DataMessage::WriteAnswer { op, answer });
             }
-            Waiter::Done { request, op, .. } => self.leave_in_doubt(request, op),
+            Waiter::Done(decided) => self.leave_in_doubt(decided.request, decided.op),
             Waiter::Vote { op, .. } => self.on_put_answer(self.me(), op, answer),
             Waiter::Kept(_) | Waiter::Merged { .. } => {} // Nobody is told what is not so.
         }
@@ -610,6 +612,7 @@ impl Shard {
             Then::OwnRead { op } => {
                 self.on_read_vote(self.me(), op, value);
             }
+            Then::SpreadAfterAll(decided) => self.spread_after_all(decided, value),
             Then::SendRepair { to, partition } => self.send_repair(to, partition, engine_key, value),
             Then::DeliverNote { hint_key, target } => self.deliver_note(hint_key, target, engine_key, value),
             Then::DropHint { sent } => self.drop_hint(engine_key, value, sent),
@@ -642,6 +645,7 @@ impl Shard {
             Then::GiveDot { op } => {
                 self.refuse_put(op, Refusal::Storage("the cell cannot be read".to_string()))
             }
+            Then::SpreadAfterAll(decided) => self.leave_in_doubt(decided.request, decided.op),
             Then::DropHint { .. } | Then::DeliverNote { .. } | Then::SendRepair { .. } => {}
         }
     }

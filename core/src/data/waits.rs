@@ -5,6 +5,18 @@ use crate::lsm::Ticket;
 use crate::message::WriteAnswer;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// A put that this node decided alone.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    pub request: RequestId,
+    pub op: OpId,
+    pub reply: WriteReply,
+    pub deadline: Micros,
+    /// Its cell, should it have to go to others after all.
+    pub cell_key: Bytes,
+}
 
 /// What happens once something is on the disk.
 #[derive(Debug, Clone)]
@@ -12,7 +24,7 @@ pub(super) enum Waiter {
     /// A peer is told.
     Answer { to: MemberId, partition: PartitionId, op: OpId, answer: WriteAnswer },
     /// A client is told of a put that this node decided alone; no later than its deadline.
-    Done { request: RequestId, op: OpId, reply: WriteReply, deadline: Micros },
+    Done(Decided),
     /// This node votes in an operation of its own.
     Vote { op: OpId, answer: WriteAnswer },
     /// Control is told that what it wanted kept is.
@@ -45,8 +57,9 @@ impl Waits {
             Until::Written => &mut self.written,
             Until::Synced => &mut self.synced,
         };
-        if let Waiter::Done { deadline, .. } = &waiter {
-            self.deadline = Some(self.deadline.map_or(*deadline, |known| known.min(*deadline)));
+        if let Waiter::Done(decided) = &waiter {
+            let at = decided.deadline;
+            self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
         }
         debug_assert!(queue.back().is_none_or(|last| last.0 <= ticket), "tickets are given in order");
         queue.push_back((ticket, waiter));
@@ -80,12 +93,13 @@ impl Waits {
         self.deadline = None;
         for queue in [&mut self.written, &mut self.synced] {
             queue.retain(|(_, waiter)| {
-                let Waiter::Done { request, op, deadline, .. } = waiter else { return true };
-                if *deadline <= now {
-                    expired.push((*request, *op));
+                let Waiter::Done(decided) = waiter else { return true };
+                let at = decided.deadline;
+                if at <= now {
+                    expired.push((decided.request, decided.op));
                     return false;
                 }
-                self.deadline = Some(self.deadline.map_or(*deadline, |known| known.min(*deadline)));
+                self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
                 true
             });
         }
