@@ -79,6 +79,12 @@ fn layers_import_downward_only_and_through_their_front_door() {
         let Some(layer) = layer_of(&file) else { continue };
         let text = read(&file);
         for (number, line) in code_lines(&text) {
+            if line.trim_start().starts_with("use crate::{") {
+                problems.push(format!(
+                    "{}:{number}: name each layer in a `use` of its own, so that this test sees it",
+                    file.display()
+                ));
+            }
             for import in line.split("crate::").skip(1) {
                 let mut words = import.split(|c: char| !c.is_alphanumeric() && c != '_');
                 let target = words.next().unwrap_or_default();

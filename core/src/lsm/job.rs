@@ -13,10 +13,8 @@ use super::{
     table::{Loader, Table, TableWriter, table_file},
     version::Edit,
 };
-use crate::{
-    base::Bug,
-    storage::{FileId, Storage, StorageError, StorageErrorKind},
-};
+use crate::base::Bug;
+use crate::storage::{FileId, Storage, StorageError, StorageErrorKind};
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::ops::Range;

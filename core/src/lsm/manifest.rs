@@ -15,10 +15,8 @@ use super::{
     record::{self, Header},
     version::{Edit, Version},
 };
-use crate::{
-    base::{Reader, Writer, checksum},
-    storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind},
-};
+use crate::base::{Reader, Writer, checksum};
+use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"kvorumC1");

@@ -17,10 +17,8 @@ use super::{
     record::{self, Record},
     table::table_file,
 };
-use crate::{
-    base::{Bug, Reader},
-    storage::{FileId, FileKind, Storage},
-};
+use crate::base::{Bug, Reader};
+use crate::storage::{FileId, FileKind, Storage};
 use alloc::{collections::BTreeSet, vec::Vec};
 
 /// Size of the segment that opening makes, at most: filling a whole one with zeros would be most of a start.

@@ -28,10 +28,8 @@ use super::{
     filter,
     ranges::Ranges,
 };
-use crate::{
-    base::{DecodeError, Reader, Writer, checksum_seeded},
-    storage::{FileId, FileKind, Storage, StorageErrorKind},
-};
+use crate::base::{DecodeError, Reader, Writer, checksum_seeded};
+use crate::storage::{FileId, FileKind, Storage, StorageErrorKind};
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 

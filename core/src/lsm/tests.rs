@@ -12,10 +12,8 @@ mod model;
 mod sabotage;
 
 use super::*;
-use crate::{
-    base::Random,
-    storage::{MemoryDisk, Storage},
-};
+use crate::base::Random;
+use crate::storage::{MemoryDisk, Storage};
 use alloc::{collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 

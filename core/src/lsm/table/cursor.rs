@@ -1,8 +1,6 @@
 use super::{Loader, Table, data_handle, top_handles};
-use crate::{
-    lsm::{Error, block::Block, entry::Kind},
-    storage::Storage,
-};
+use crate::lsm::{Error, block::Block, entry::Kind};
+use crate::storage::Storage;
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::ops::Range;

@@ -1,18 +1,16 @@
 use super::{
     CODEC_LZ4, CODEC_RAW, COMPRESS_BYTES_MAX, Handle, MAGIC, TABLE_FORMAT, Table, block_seed, table_file,
 };
-use crate::{
-    base::{Writer, checksum_seeded},
-    lsm::{
-        Options,
-        block::BlockBuilder,
-        entry::{Kind, key_hash},
-        filter,
-        log::final_failure,
-        ranges::Ranges,
-    },
-    storage::{Storage, StorageError},
+use crate::base::{Writer, checksum_seeded};
+use crate::lsm::{
+    Options,
+    block::BlockBuilder,
+    entry::{Kind, key_hash},
+    filter,
+    log::final_failure,
+    ranges::Ranges,
 };
+use crate::storage::{Storage, StorageError};
 use alloc::vec::Vec;
 use bytes::Bytes;
 

@@ -1,15 +1,13 @@
 //! Decoders take any bytes: no panic, no memory beyond what the bytes can hold.
 
 use super::*;
-use crate::{
-    base::{Reader, Writer},
-    lsm::{
-        batch::Ops,
-        manifest::{CURRENT, read_current, read_state},
-        version::Edit,
-    },
-    storage::{FileId, FileKind},
+use crate::base::{Reader, Writer};
+use crate::lsm::{
+    batch::Ops,
+    manifest::{CURRENT, read_current, read_state},
+    version::Edit,
 };
+use crate::storage::{FileId, FileKind};
 
 fn mangle(random: &mut Random, bytes: &mut Vec<u8>) {
     for _ in 0..random.between(1, 6) {

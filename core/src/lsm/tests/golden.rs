@@ -3,11 +3,9 @@
 //! `REWRITE=1 cargo test -p kvorum-core golden` rewrites them: a change here means that released stores do not open.
 
 use super::*;
-use crate::{
-    base::Reader,
-    lsm::{record, table::Handle},
-    storage::{FileId, FileKind},
-};
+use crate::base::Reader;
+use crate::lsm::{record, table::Handle};
+use crate::storage::{FileId, FileKind};
 use alloc::{format, string::String};
 use core::fmt::Write;
 

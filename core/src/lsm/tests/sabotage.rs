@@ -1,10 +1,8 @@
 //! The engine's named bugs do what their names say, so that a checker has something to catch.
 
 use super::*;
-use crate::{
-    base::{Bug, Sabotage},
-    storage::{FileId, FileKind},
-};
+use crate::base::{Bug, Sabotage};
+use crate::storage::{FileId, FileKind};
 
 #[test]
 fn a_damaged_middle_of_the_log_is_refused_and_skipped_under_sabotage() {
