@@ -151,7 +151,7 @@ type Seats = Vec<(ShardSeat, IdleHands)>;
 fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<(Seats, Kept), String> {
     let shard_count = u64::from(data.shard_count);
     let memory = options.memory / shard_count;
-    let memtable_bytes = (memory / 32 * 3).min(MEMTABLE_BYTES_MAX);
+    let memtable_bytes = (memory / 8).min(MEMTABLE_BYTES_MAX);
     // Blocks serve scans and keys that are read for the first time; a key in use has a row.
     let cache_bytes = memory / 16;
     // The memtable twice: while one fills, the one before it is being flushed.
