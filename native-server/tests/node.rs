@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A node on ports that the system chose.
@@ -14,6 +15,8 @@ struct Node {
     clients: String,
     admin: String,
     peers: String,
+    /// What it logged since it told its addresses.
+    log: Arc<Mutex<String>>,
 }
 
 const ONE: &[&str] =
@@ -42,10 +45,18 @@ impl Node {
             said.push_str(&line);
         };
         // Keeps reading, so that the node never blocks on its log.
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = Arc::new(Mutex::new(String::new()));
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         let mut parts = addresses.split(", ").map(|part| part.rsplit(' ').next().unwrap().to_owned());
         let mut next = || parts.next().unwrap();
-        let node = Node { process, clients: next(), admin: next(), peers: next() };
+        let node = Node { process, clients: next(), admin: next(), peers: next(), log };
         let since = Instant::now();
         while !node.http("GET", "/readyz", "").starts_with("HTTP/1.1 200") {
             assert!(since.elapsed() < Duration::from_secs(20), "the node is not ready");
@@ -57,6 +68,14 @@ impl Node {
         let stream = TcpStream::connect(&self.clients).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { reader: BufReader::new(stream) }
+    }
+    /// Waits until the log says so.
+    fn logs(&self, words: &str) {
+        let since = Instant::now();
+        while !self.log.lock().unwrap().contains(words) {
+            assert!(since.elapsed() < Duration::from_secs(20), "the log does not say '{words}'");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     fn http(&self, method: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
@@ -159,6 +178,59 @@ fn wrong_commands_are_named_and_the_connection_goes_on() {
     assert_eq!(client.reply(), "-ERR Protocol error: expected '$', got ':'");
     assert_eq!(client.reply(), "closed");
     assert_eq!(node.connect().ask("PING"), "+PONG");
+}
+
+#[test]
+fn what_a_web_page_sends_is_hung_up_on_and_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    assert_eq!(client.ask("SET k v"), "+OK");
+    let cases = [
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\n\r\nFLUSHALL\r\n",
+        "post /\r\nFLUSHALL\r\n",
+        "PUT / HTTP/1.1\r\nhost: h\r\n\r\nDEL k\r\n",
+        "*1\r\n$4\r\nPost\r\n*1\r\n$8\r\nFLUSHALL\r\n",
+        "*2\r\n$5\r\nHOST:\r\n$1\r\nx\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n",
+    ];
+    for bytes in cases {
+        let mut page = TcpStream::connect(&node.clients).unwrap();
+        page.write_all(bytes.as_bytes()).unwrap();
+        let mut said = String::new();
+        // Closed with bytes unread, it may be reset.
+        let _ = page.read_to_string(&mut said);
+        assert!(!said.contains("+OK") && !said.contains(":1"), "{bytes}: {said}");
+        assert_eq!(client.ask("GET k"), "v", "{bytes}");
+    }
+    node.logs("sent POST or Host:");
+    assert_eq!(node.log.lock().unwrap().matches("sent POST or Host:").count(), 1, "once for many");
+}
+
+#[test]
+fn an_error_that_ends_a_connection_reaches_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let announced = "*2\r\n$3\r\nGET\r\n$600000000\r\n".to_owned();
+    let cases = [
+        ("a".repeat(1 << 20), "-ERR Protocol error: too big inline request\r\n"),
+        (announced + &"b".repeat(4 << 20), "-ERR Protocol error: invalid bulk length\r\n"),
+    ];
+    for (bytes, error) in cases.iter().cycle().take(20) {
+        let mut stream = TcpStream::connect(&node.clients).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert_eq!(said, *error);
+    }
+    // One that neither reads nor goes away is let go of all the same.
+    let mut rude = TcpStream::connect(&node.clients).unwrap();
+    rude.write_all(b"*x\r\n").unwrap();
+    let since = Instant::now();
+    let mut client = node.connect();
+    while client.ask("CLIENT LIST").lines().count() > 1 {
+        assert!(since.elapsed() < Duration::from_secs(10), "it is kept");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum Plan {
     Answered,
     /// It is answered; close when the answer is written.
     AnsweredAndClose,
+    /// No client means this: drop the connection at once, with all that it sent behind.
+    HangUp,
     /// Ask the shard of the key and word its reply.
     Ask {
         /// What to ask.
@@ -45,6 +47,9 @@ pub fn plan(
     out: &mut Replies<'_>,
 ) -> (Option<Verb>, Plan) {
     let Some(spec) = find(args.get(0)) else {
+        if is_http(args.get(0)) {
+            return (None, Plan::HangUp);
+        }
         unknown(args, out);
         return (None, Plan::Answered);
     };
@@ -58,6 +63,12 @@ pub fn plan(
         Plan::Answered
     });
     (Some(spec.verb), plan)
+}
+
+/// Whether this begins a line of an HTTP request that could carry commands. A web page can have a browser send one to this
+/// port, and its body would run as inline commands; as in Redis, either word ends the connection before it comes to that.
+fn is_http(word: &[u8]) -> bool {
+    is(word, "post") || is(word, "host:")
 }
 
 fn unknown(args: Args<'_>, out: &mut Replies<'_>) {
