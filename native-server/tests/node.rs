@@ -426,6 +426,54 @@ fn mistakes_of_operators_get_one_clear_line() {
 }
 
 #[test]
+fn a_node_that_waits_for_another_says_so_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n2");
+    let own = "127.0.0.1:21987";
+    let output = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        .args(["server", "--name", "n2", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--peer", own, "--join", own, "--data"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("this node's own --peer address"), "{said}");
+    assert!(!path.exists(), "a mistake in the flags leaves no folder behind");
+
+    let seed = Node::start(&dir.path().join("n1"), ONE);
+    let dead = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for (seed, why) in [
+        (dead.as_str(), "connection refused"),
+        (&seed.clients, "what answers there does not speak Kvorum"),
+        (&seed.admin, "what answers there does not speak Kvorum"),
+        ("nosuchhost.invalid:7381", "its name cannot be looked up"),
+    ] {
+        let mut process = command(&path, &["--join", seed]).spawn().unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (since, mut told, mut all) = (Instant::now(), Vec::new(), Vec::new());
+        for line in lines.map_while(Result::ok) {
+            all.push(line.clone());
+            if line.contains("waiting to be taken in by") {
+                told.push((line, since.elapsed()));
+            }
+            // An unanswered first attempt may be told as such.
+            if told.len() == 2 {
+                break;
+            }
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        let (last, at) = told.last().unwrap();
+        assert!(last.contains(&format!("taken in by {seed}: {why};")), "{last}");
+        assert!(told[0].1 < Duration::from_secs(4) && *at > Duration::from_secs(4), "{told:?}");
+        assert!(all.len() < 10, "it floods the log: {all:?}");
+    }
+}
+
+#[test]
 fn damage_is_named_by_file_and_offset() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::start(dir.path(), ONE);

@@ -217,6 +217,7 @@ impl DataThread {
                 break;
             }
         }
+        self.tell_wait(now);
         self.flush(shared, now);
     }
 

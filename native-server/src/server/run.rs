@@ -51,8 +51,10 @@ fn random() -> Result<u64, String> {
 /// Runs a node until it is told to stop.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let addresses = options.check().map_err(|message| Failure { message, status: 2 })?;
-    if options.start(0).is_none() && !options.data.exists() {
-        return Err(homeless()); // A mistake in the flags leaves no folder behind.
+    if !options.data.exists() {
+        // A mistake in the flags leaves no folder behind.
+        options.start(0).ok_or_else(homeless)?;
+        check_seed(options, addresses)?;
     }
     let data = DataDir::open(&options.data, options.shards.unwrap_or(1), random()?)?;
     if let Some(wanted) = options.shards.filter(|wanted| *wanted != data.shard_count) {
@@ -66,7 +68,11 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let clock = Clock::start();
     let (seats, kept) = open_shards(options, &data, clock)?;
     let settings = settings(options, &data, &sockets);
-    let control = control(options, &settings, clock, kept)?;
+    let seed = options.join.clone().filter(|_| !Control::was_member(&kept));
+    if seed.is_some() {
+        check_seed(options, addresses)?;
+    }
+    let control = ControlSeat::new(control(options, &settings, clock, kept)?, seed);
     let (hub, shared, polls, hands) = share(clock, settings, seats)?;
     let signals = watch_signals(shared.clone())?;
     let mut hands_threads = Vec::new();
@@ -210,6 +216,11 @@ fn advice(error: &EngineError) -> &'static str {
     }
 }
 
+/// Whoever is no member yet and asks itself waits for ever.
+fn check_seed(options: &ServerOptions, addresses: Addresses) -> Result<(), Failure> {
+    options.check_seed(addresses).map_err(|message| Failure { message, status: 2 })
+}
+
 /// Neither flag nor folder says which cluster it is to be.
 fn homeless() -> Failure {
     let message = "this data folder belongs to no cluster yet: say --bootstrap to begin one, or --join with the peer \
@@ -273,7 +284,7 @@ fn run_threads(
     polls: Vec<Poll>,
     clients: TcpListener,
     peers: TcpListener,
-    control: Control,
+    control: ControlSeat,
 ) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("a data thread cannot be started: {error}");
     let (shard_count, thread_count) = (shared.shards.len(), shared.mailboxes.len());
@@ -289,7 +300,7 @@ fn run_threads(
         clients: mio::net::TcpListener::from_std(clients),
         peers: mio::net::TcpListener::from_std(peers),
     };
-    let (mut listeners, mut control) = (Some(listeners), Some(ControlSeat::new(control)));
+    let (mut listeners, mut control) = (Some(listeners), Some(control));
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {
         let me = Greeting { name: settings.name.clone(), store: settings.store };
