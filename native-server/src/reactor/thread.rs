@@ -114,7 +114,7 @@ pub struct DataThread {
     stop_by: Option<Micros>,
     links_due: Micros,
     /// When the log last said that a disk refuses writes.
-    storage_complaint_at: Micros,
+    storage_complaint_at: Option<Micros>,
     /// When it last said that somebody speaks HTTP to the port for clients.
     http_told_at: Option<Micros>,
     /// Connections that are read past until they have had time to read an error.
@@ -170,7 +170,7 @@ impl DataThread {
             trace: Trace::default(),
             stop_by: None,
             links_due: Micros(0),
-            storage_complaint_at: Micros(0),
+            storage_complaint_at: None,
             http_told_at: None,
             draining: Vec::new(),
         })

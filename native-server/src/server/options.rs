@@ -69,7 +69,7 @@ pub struct ServerOptions {
     #[arg(long, default_value = "256M", value_parser = bytes_of, value_name = "BYTES")]
     pub memory: u64,
     /// Most client connections
-    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
     /// error, warn, info, debug or trace
     #[arg(long, default_value = "info", value_name = "LEVEL")]

@@ -6,8 +6,8 @@ use crate::command::NodeSettings;
 use crate::disk::Disk;
 use crate::peer::Greeting;
 use crate::reactor::{
-    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardSeat, Shared, Stage,
-    WAKER,
+    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, Refusing, ShardCell, ShardSeat,
+    Shared, Stage, WAKER,
 };
 use kvorum_core::base::{Kept, Micros, Sabotage, ShardIndex};
 use kvorum_core::control::{Config as ControlConfig, Control, Start};
@@ -198,7 +198,9 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
         let crowded = (0, Micros(0));
-        seats.push((ShardSeat { shard, disk, cache, hands, is_traced: false, published_at, crowded }, idle));
+        let refusing = Refusing::default();
+        let seat = ShardSeat { shard, disk, cache, hands, is_traced: false, published_at, crowded, refusing };
+        seats.push((seat, idle));
     }
     Ok((seats, first_kept))
 }
@@ -235,6 +237,13 @@ fn control(
     kept: Kept,
 ) -> Result<Control, Failure> {
     let is_member = Control::was_member(&kept);
+    if let Some(name) = Control::name_kept(&kept, settings.store).filter(|name| *name != settings.name) {
+        let message = format!(
+            "the data folder {} belongs to node {name}: start it with --name {name}, or give node {} a --data folder of its own",
+            settings.data_dir, settings.name
+        );
+        return Err(Failure { message, status: 2 });
+    }
     let start = match (options.start(random()?), is_member) {
         (Some(_), true) => {
             tracing::info!(

@@ -296,7 +296,8 @@ impl DataThread {
     pub(super) fn go_on(&mut self, shared: &Arc<Shared>, now: Now) {
         for (place, sequence, task) in std::mem::take(&mut self.finished) {
             let Some(Some(connection)) = self.connections.get_mut(place as usize) else { continue };
-            let timing = connection.answer(sequence, &self.limits, |_, out| task.encode(out));
+            let view = self.view.as_deref();
+            let timing = connection.answer(sequence, &self.limits, |_, out| task.encode(view, out));
             self.answered.extend(timing);
             if timing.is_some() {
                 connection.has_task = false;
