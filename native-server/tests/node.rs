@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A node on ports that the system chose.
@@ -14,6 +15,8 @@ struct Node {
     clients: String,
     admin: String,
     peers: String,
+    /// What it logged since it told its addresses.
+    log: Arc<Mutex<String>>,
 }
 
 const ONE: &[&str] =
@@ -42,10 +45,18 @@ impl Node {
             said.push_str(&line);
         };
         // Keeps reading, so that the node never blocks on its log.
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = Arc::new(Mutex::new(String::new()));
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         let mut parts = addresses.split(", ").map(|part| part.rsplit(' ').next().unwrap().to_owned());
         let mut next = || parts.next().unwrap();
-        let node = Node { process, clients: next(), admin: next(), peers: next() };
+        let node = Node { process, clients: next(), admin: next(), peers: next(), log };
         let since = Instant::now();
         while !node.http("GET", "/readyz", "").starts_with("HTTP/1.1 200") {
             assert!(since.elapsed() < Duration::from_secs(20), "the node is not ready");
@@ -57,6 +68,14 @@ impl Node {
         let stream = TcpStream::connect(&self.clients).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client { reader: BufReader::new(stream) }
+    }
+    /// Waits until the log says so.
+    fn logs(&self, words: &str) {
+        let since = Instant::now();
+        while !self.log.lock().unwrap().contains(words) {
+            assert!(since.elapsed() < Duration::from_secs(20), "the log does not say '{words}'");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
     fn http(&self, method: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
@@ -139,6 +158,19 @@ fn wrong_commands_are_named_and_the_connection_goes_on() {
         ("SET k v EX 0", "-ERR invalid expire time in 'set' command"),
         ("SET k v NOPE", "-ERR syntax error"),
         ("SCAN x", "-ERR invalid cursor"),
+        ("MEMORY USAGE", "-ERR wrong number of arguments for 'memory|usage' command"),
+        ("OBJECT ENCODING", "-ERR wrong number of arguments for 'object|encoding' command"),
+        ("OBJECT HELP me", "-ERR wrong number of arguments for 'object|help' command"),
+        ("MEMORY USAGE k SAMPLES", "-ERR syntax error"),
+        ("MEMORY USAGE k SAMPLES -1", "-ERR syntax error"),
+        ("MEMORY USAGE k SAMPLES abc", "-ERR value is not an integer or out of range"),
+        ("MEMORY USAGE k SAMPLES 0", "$-1"),
+        ("SETEX k 010 v", "-ERR value is not an integer or out of range"),
+        ("PSETEX k -0 v", "-ERR value is not an integer or out of range"),
+        ("SET k v PXAT +5", "-ERR value is not an integer or out of range"),
+        ("GETEX k EX 05", "-ERR value is not an integer or out of range"),
+        ("EXPIRE k 00", "-ERR value is not an integer or out of range"),
+        ("SCAN 0 COUNT 010", "-ERR value is not an integer or out of range"),
         ("PING", "+PONG"),
     ] {
         assert_eq!(client.ask(line), said, "{line}");
@@ -159,6 +191,59 @@ fn wrong_commands_are_named_and_the_connection_goes_on() {
     assert_eq!(client.reply(), "-ERR Protocol error: expected '$', got ':'");
     assert_eq!(client.reply(), "closed");
     assert_eq!(node.connect().ask("PING"), "+PONG");
+}
+
+#[test]
+fn what_a_web_page_sends_is_hung_up_on_and_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    assert_eq!(client.ask("SET k v"), "+OK");
+    let cases = [
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\n\r\nFLUSHALL\r\n",
+        "post /\r\nFLUSHALL\r\n",
+        "PUT / HTTP/1.1\r\nhost: h\r\n\r\nDEL k\r\n",
+        "*1\r\n$4\r\nPost\r\n*1\r\n$8\r\nFLUSHALL\r\n",
+        "*2\r\n$5\r\nHOST:\r\n$1\r\nx\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n",
+    ];
+    for bytes in cases {
+        let mut page = TcpStream::connect(&node.clients).unwrap();
+        page.write_all(bytes.as_bytes()).unwrap();
+        let mut said = String::new();
+        // Closed with bytes unread, it may be reset.
+        let _ = page.read_to_string(&mut said);
+        assert!(!said.contains("+OK") && !said.contains(":1"), "{bytes}: {said}");
+        assert_eq!(client.ask("GET k"), "v", "{bytes}");
+    }
+    node.logs("sent POST or Host:");
+    assert_eq!(node.log.lock().unwrap().matches("sent POST or Host:").count(), 1, "once for many");
+}
+
+#[test]
+fn an_error_that_ends_a_connection_reaches_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let announced = "*2\r\n$3\r\nGET\r\n$600000000\r\n".to_owned();
+    let cases = [
+        ("a".repeat(1 << 20), "-ERR Protocol error: too big inline request\r\n"),
+        (announced + &"b".repeat(4 << 20), "-ERR Protocol error: invalid bulk length\r\n"),
+    ];
+    for (bytes, error) in cases.iter().cycle().take(20) {
+        let mut stream = TcpStream::connect(&node.clients).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert_eq!(said, *error);
+    }
+    // One that neither reads nor goes away is let go of all the same.
+    let mut rude = TcpStream::connect(&node.clients).unwrap();
+    rude.write_all(b"*x\r\n").unwrap();
+    let since = Instant::now();
+    let mut client = node.connect();
+    while client.ask("CLIENT LIST").lines().count() > 1 {
+        assert!(since.elapsed() < Duration::from_secs(10), "it is kept");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -318,6 +403,137 @@ fn clients_can_be_listed_and_killed_and_are_counted() {
 }
 
 #[test]
+fn filters_of_clients_are_judged_before_anybody_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let (mut first, mut second) = (node.connect(), node.connect());
+    let id = second.ask("CLIENT ID").split_off(1);
+    for (line, said) in [
+        ("CLIENT KILL", "-ERR wrong number of arguments for 'client|kill' command"),
+        ("CLIENT KILL nowhere", "-ERR No such client"),
+        ("CLIENT KILL SKIPME x", "-ERR syntax error"),
+        ("CLIENT KILL ID 1 SKIPME", "-ERR syntax error"),
+        ("CLIENT KILL NOPE x", "-ERR syntax error"),
+        ("CLIENT KILL TYPE normal NOPE x", "-ERR syntax error"),
+        ("CLIENT KILL TYPE foo", "-ERR Unknown client type 'foo'"),
+        ("CLIENT KILL USER foo", "-ERR No such user 'foo'"),
+        ("CLIENT KILL ID 0", "-ERR client-id should be greater than 0"),
+        ("CLIENT KILL ID x", "-ERR client-id should be greater than 0"),
+        ("CLIENT KILL ID 01", "-ERR client-id should be greater than 0"),
+        ("CLIENT KILL MAXAGE 0", "-ERR maxage should be greater than 0"),
+        ("CLIENT KILL TYPE pubsub", ":0"),
+        ("CLIENT KILL ADDR 1.2.3.4:5 SKIPME no", ":0"),
+        ("CLIENT LIST FOO", "-ERR syntax error"),
+        ("CLIENT LIST TYPE foo", "-ERR Unknown client type 'foo'"),
+        ("CLIENT LIST TYPE", "-ERR syntax error"),
+        ("CLIENT LIST ID x", "-ERR Invalid client ID"),
+        ("CLIENT LIST ID 999", ""),
+        ("CLIENT LIST TYPE pubsub", ""),
+        ("CLIENT NO-EVICT x", "-ERR syntax error"),
+        ("CLIENT NO-EVICT on", "+OK"),
+        ("CLIENT NO-TOUCH x", "-ERR syntax error"),
+    ] {
+        assert_eq!(first.ask(line), said, "{line}");
+        assert_eq!(second.ask("PING"), "+PONG", "{line}");
+    }
+    assert!(first.ask(&format!("CLIENT LIST ID {id} 999")).starts_with(&format!("id={id} ")));
+    assert_eq!(first.ask("CLIENT LIST TYPE normal").lines().count(), 2);
+    assert_eq!(first.ask("CLIENT KILL USER default SKIPME yes"), ":1");
+    assert_eq!(second.reply(), "closed");
+    assert_eq!(first.ask("CLIENT KILL TYPE normal SKIPME no"), ":1");
+    assert_eq!(first.reply(), "closed");
+}
+
+#[test]
+fn commands_with_subcommands_have_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for (name, word) in [
+        ("CLUSTER", "SHARDS"),
+        ("CLIENT", "KILL <ip:port>"),
+        ("CONFIG", "RESETSTAT"),
+        ("COMMAND", "GETKEYS"),
+        ("OBJECT", "ENCODING"),
+        ("MEMORY", "USAGE"),
+    ] {
+        let said = client.ask(&format!("{name} HELP"));
+        let head = format!("[+{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ");
+        assert!(said.starts_with(&head), "{said}");
+        assert!(
+            said.contains(&format!("+{word}")) && said.contains("+HELP +    Prints this help.]"),
+            "{said}"
+        );
+        assert_eq!(client.ask(&format!("{name} help")), said);
+    }
+    assert_eq!(client.ask("CLIENT HELP x"), "-ERR wrong number of arguments for 'client|help' command");
+}
+
+#[test]
+fn ends_are_told_in_rounded_seconds_as_in_redis() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), ONE);
+    let mut client = node.connect();
+    for (at, secs) in [("4000000000499", ":4000000000"), ("4000000000500", ":4000000001")] {
+        assert_eq!(client.ask(&format!("SET k v PXAT {at}")), "+OK");
+        assert_eq!(client.ask("EXPIRETIME k"), secs);
+        assert_eq!(client.ask("PEXPIRETIME k"), format!(":{at}"));
+    }
+}
+
+/// Runs another command of the binary against a node.
+fn run(node: &Node, args: &[&str]) -> (i32, String, String) {
+    let admin = format!("http://{}", node.admin);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kvorum"));
+    let Output { status, stdout, stderr } = command.args(args).env("KVORUM_ADMIN", admin).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (status.code().unwrap_or(-1), text(&stdout), text(&stderr))
+}
+
+#[test]
+fn the_command_line_takes_what_a_redis_client_may_say_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(&dir.path().join("n1"), ONE);
+    let mut client = node.connect();
+    // The empty key is a key.
+    assert_eq!(run(&node, &["get", ""]).0, 1);
+    assert_eq!(run(&node, &["put", "", "v"]).0, 0);
+    assert_eq!(client.ask("GET \"\""), "v");
+    assert_eq!(run(&node, &["get", ""]).1, "v");
+    assert_eq!(run(&node, &["del", ""]).0, 0);
+    assert_eq!(client.ask("GET \"\""), "$-1");
+    // A time to live is one.
+    for ttl in ["0", "-1", "x", "9223372036854775808", "18446744073709551615"] {
+        let (status, _, said) = run(&node, &["put", "k", "v", &format!("--ttl={ttl}")]);
+        assert!(status == 2 && said.contains("--ttl"), "{ttl}: {said}");
+    }
+    let (status, _, said) = run(&node, &["put", "k", "v", "--ttl", "9223372036854775807"]);
+    assert!(status == 1 && said.contains("TTL is a number of milliseconds above 0"), "{said}");
+    let refused = client.ask("KV.PUT k v TTL 9223372036854775807");
+    assert!(refused.contains("TTL is a number of milliseconds above 0"), "{refused}");
+    assert!(node.http("PUT", "/kv/k?ttl_ms=0", "Content-Length: 0\r\n").contains("TTL is a number"));
+    assert_eq!(client.ask("GET k"), "$-1");
+    assert_eq!(run(&node, &["put", "k", "v", "--ttl", "100000"]).0, 0);
+    // An export is .jsonl or .csv.
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["x.txt", "x", "x.json"] {
+        let (status, _, said) = run(&node, &["export", &file(name)]);
+        assert!(status == 1 && said.contains("its name must end in .jsonl or .csv"), "{said}");
+        assert!(!dir.path().join(format!("{name}.part")).exists());
+    }
+    for name in ["x.jsonl", "x.CSV"] {
+        assert_eq!(run(&node, &["export", &file(name)]).0, 0);
+    }
+    // An admin port speaks HTTP.
+    for args in [&["import", "x.csv", "--key", "id"][..], &["get", "k"], &["status"], &["export", "x.csv"]] {
+        let since = Instant::now();
+        let (status, _, said) = run(&node, &[args, &["--admin", "ftp://x"]].concat());
+        assert!(status == 2 && said.contains("http://HOST:PORT"), "{args:?}: {said}");
+        assert!(since.elapsed() < Duration::from_secs(5), "it is tried again");
+    }
+}
+
+#[test]
 fn mistakes_of_operators_get_one_clear_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n1");
@@ -327,6 +543,9 @@ fn mistakes_of_operators_get_one_clear_line() {
     assert!(status == 2 && said.contains("power of two"), "{said}");
     let (status, said) = fails(&path, &[]);
     assert!(status == 2 && said.contains("--bootstrap") && said.contains("--join"), "{said}");
+
+    let (status, said) = fails(&path, &["--bootstrap", "--max-connections", "0"]);
+    assert!(status == 2, "{said}");
 
     let node = Node::start(&path, ONE);
     let (status, said) = fails(&path, ONE);
@@ -351,6 +570,77 @@ fn mistakes_of_operators_get_one_clear_line() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && said.contains("--insecure-without-auth"), "{said}");
+
+    // The folder of n1 under another name.
+    assert_eq!(node.terminate(), 0);
+    let output = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        .args([
+            "server",
+            "--name",
+            "other",
+            "--bootstrap",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ])
+        .args(["--peer", "127.0.0.1:0", "--data"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(2) && said.contains("belongs to node n1: start it with --name n1"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_node_that_waits_for_another_says_so_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n2");
+    let own = "127.0.0.1:21987";
+    let output = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        .args(["server", "--name", "n2", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--peer", own, "--join", own, "--data"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("this node's own --peer address"), "{said}");
+    assert!(!path.exists(), "a mistake in the flags leaves no folder behind");
+
+    let seed = Node::start(&dir.path().join("n1"), ONE);
+    let dead = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for (seed, why) in [
+        (dead.as_str(), "connection refused"),
+        (&seed.clients, "what answers there does not speak Kvorum"),
+        (&seed.admin, "what answers there does not speak Kvorum"),
+        ("nosuchhost.invalid:7381", "its name cannot be looked up"),
+    ] {
+        let mut process = command(&path, &["--join", seed]).spawn().unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (since, mut told, mut all) = (Instant::now(), Vec::new(), Vec::new());
+        for line in lines.map_while(Result::ok) {
+            all.push(line.clone());
+            if line.contains("waiting to be taken in by") {
+                told.push((line, since.elapsed()));
+            }
+            // An unanswered first attempt may be told as such.
+            if told.len() == 2 {
+                break;
+            }
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        let (last, at) = told.last().unwrap();
+        assert!(last.contains(&format!("taken in by {seed}: {why};")), "{last}");
+        assert!(told[0].1 < Duration::from_secs(4) && *at > Duration::from_secs(4), "{told:?}");
+        assert!(all.len() < 10, "it floods the log: {all:?}");
+    }
 }
 
 #[test]

@@ -145,6 +145,12 @@ impl Control {
     pub fn was_member(kept: &Kept) -> bool {
         kept[usize::from(SLOT_TOPOLOGY)].is_some()
     }
+    /// The name under which an earlier life on this store that kept this was a member, if it was.
+    pub fn name_kept(kept: &Kept, store: u64) -> Option<String> {
+        let bytes = kept[usize::from(SLOT_TOPOLOGY)].as_deref()?;
+        let topology = Topology::decode(&mut Reader::new(bytes)).ok()?;
+        topology.members.into_iter().find(|member| member.store == store).map(|member| member.name)
+    }
     /// Takes up what an earlier life kept.
     fn restore(&mut self, kept: &Kept) -> Result<(), String> {
         let slot = |slot: u8| kept[usize::from(slot)].as_deref();

@@ -252,8 +252,34 @@ impl Refusal {
     }
 }
 
+/// A refusal whose text calls the member whose clock differs by this name, not by its number.
+#[derive(Debug)]
+pub struct Named<'a>(pub &'a Refusal, pub &'a str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, &self.1)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.whose_clock() {
+            Some(by) => self.write(f, &format_args!("member {}", by.0)),
+            None => self.write(f, &""),
+        }
+    }
+}
+
+impl Refusal {
+    /// The member whose clock refused it, if one did.
+    pub fn whose_clock(&self) -> Option<MemberId> {
+        match self {
+            Refusal::CameLate { by, .. } | Refusal::ClockSkew { by, .. } => Some(*by),
+            _ => None,
+        }
+    }
+    fn write(&self, f: &mut fmt::Formatter<'_>, by: &dyn fmt::Display) -> fmt::Result {
         match self {
             Refusal::TryAgain(why) => write!(f, "not done, try again: {why}"),
             Refusal::ClusterDown { reachable, needed } => {
@@ -266,13 +292,13 @@ impl fmt::Display for Refusal {
                 write!(f, "not done: the key holds {count} siblings; read it and put with its context")
             }
             Refusal::BadContext => f.write_str("not done: the context is damaged or belongs to another key"),
-            Refusal::CameLate { by, late_ms } => {
+            Refusal::CameLate { late_ms, .. } => {
                 write!(
                     f,
                     "not done, try again: it reached {by} {late_ms} ms after its time was over by the clock there; a slow network, or check both clocks"
                 )
             }
-            Refusal::ClockSkew { by, ahead_ms } => {
+            Refusal::ClockSkew { ahead_ms, .. } => {
                 write!(f, "not done: stamped {ahead_ms} ms ahead of the clock of {by}; check both clocks")
             }
             Refusal::TooLarge { what, bytes, bytes_max } => {

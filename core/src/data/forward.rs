@@ -313,11 +313,11 @@ impl Shard {
         // A copy that sat in a paused process's socket must not come back as news.
         let (wall, stamped) = (self.wall_ms(), put.stamp.hlc.millis());
         let late = wall.saturating_sub(stamped + u64::from(put.lifetime_ms));
-        let ahead = stamped.saturating_sub(wall.max(self.store.clock.last().millis()) + SKEW_MS_MAX);
+        let ahead = stamped.saturating_sub(wall.max(self.store.clock.last().millis()));
         if late > 0 {
             return refuse(self, ForwardAnswer::Expired(late));
         }
-        if ahead > 0 {
+        if ahead > SKEW_MS_MAX {
             return refuse(self, ForwardAnswer::Ahead(ahead));
         }
         self.store.clock.observe(put.stamp.hlc);
@@ -403,7 +403,8 @@ mod tests {
             })
         };
         assert_eq!(answer_to(1, wall - 5_300), Some(ForwardAnswer::Expired(300)));
-        assert_eq!(answer_to(2, wall + SKEW_MS_MAX + 700), Some(ForwardAnswer::Ahead(700)));
+        let ahead = SKEW_MS_MAX + 700;
+        assert_eq!(answer_to(2, wall + ahead), Some(ForwardAnswer::Ahead(ahead)), "the whole gap");
         assert_eq!(answer_to(3, wall - 4_000), None, "it is at work");
     }
 }

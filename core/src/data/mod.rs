@@ -34,7 +34,7 @@ mod waits;
 
 pub use audit::Audit;
 pub use client::{
-    ExpireWhen, Expiry, Op, Page, PageEntry, ReadReply, Refusal, Reply, Request, RequestId, WriteReply,
+    ExpireWhen, Expiry, Named, Op, Page, PageEntry, ReadReply, Refusal, Reply, Request, RequestId, WriteReply,
 };
 pub use io::{Config, Counters, Input, Output, Snapshot, Work, WorkDone};
 pub use shard::Shard;

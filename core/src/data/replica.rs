@@ -17,6 +17,10 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 impl Shard {
+    /// Why this shard's engine takes no writes, its own or others', if it takes none.
+    pub fn refuses_writes(&self) -> Option<lsm::Error> {
+        self.store.db().refusing()
+    }
     #[allow(clippy::too_many_arguments)] // The fields of the message, taken apart by the router.
     pub(super) fn on_write(
         &mut self,

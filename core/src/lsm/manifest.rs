@@ -20,8 +20,8 @@ use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"kvorumC1");
-/// On disk: a greater one is refused.
-pub(super) const FORMAT: u32 = 1;
+/// On disk: a greater one is refused. 2 names the segments that were made.
+pub(super) const FORMAT: u32 = 2;
 const CURRENT_BYTES: usize = 32;
 pub(super) const CURRENT: FileId = FileId { kind: FileKind::Current, number: 0 };
 /// A manifest beyond this size, and twice the size of the state it makes, is replaced by a new one.

@@ -78,7 +78,7 @@ struct Problem {
     message: String,
 }
 
-fn problem(refusal: &Refusal) -> Response {
+fn problem(admin: &Admin, refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::TryAgain(_) | Refusal::CameLate { .. } | Refusal::ClusterDown { .. } => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -88,19 +88,23 @@ fn problem(refusal: &Refusal) -> Response {
         Refusal::Storage(_) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::BAD_REQUEST,
     };
-    (status, Json(Problem { code: refusal.code(), message: refusal.to_string() })).into_response()
+    (status, Json(Problem { code: refusal.code(), message: said(admin, refusal) })).into_response()
+}
+
+fn said(admin: &Admin, refusal: &Refusal) -> String {
+    crate::command::words(refusal, admin.shared.view().as_deref())
 }
 
 fn bad(message: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(Problem { code: "ERR", message: message.into() })).into_response()
 }
 
-fn written(reply: Reply) -> Response {
+fn written(admin: &Admin, reply: Reply) -> Response {
     match reply {
         Reply::Written(WriteReply { existed, acks, hinted, .. }) => {
             Json(serde_json::json!({ "existed": existed, "acks": acks, "hinted": hinted })).into_response()
         }
-        Reply::Refused(refusal) => problem(&refusal),
+        Reply::Refused(refusal) => problem(admin, &refusal),
         _ => bad("internal: the reply does not fit the request"),
     }
 }
@@ -116,7 +120,7 @@ pub async fn get(State(admin): State<Admin>, uri: axum::http::Uri) -> Response {
                 None => (StatusCode::NOT_FOUND, "no such key\n").into_response(),
             }
         }
-        Reply::Refused(refusal) => problem(&refusal),
+        Reply::Refused(refusal) => problem(&admin, &refusal),
         _ => bad("internal: the reply does not fit the request"),
     }
 }
@@ -135,14 +139,20 @@ pub async fn put(
     value: Body,
 ) -> Response {
     let Some(key) = key(&uri) else { return bad("the key is not percent-encoded") };
-    let expiry = query.ttl_ms.map_or(Expiry::Never, |ttl| Expiry::At(admin.now_ms().saturating_add(ttl)));
-    written(admin.ask_one(Op::Put { key, value, context: None, expiry, w: None }).await)
+    // As `KV.PUT` has it: what is too large for a number of this kind is too large for the other one, too.
+    let ttl_ms = query.ttl_ms.map(|ttl_ms| i64::try_from(ttl_ms).unwrap_or(i64::MAX));
+    let expiry = match ttl_ms.map(|ttl_ms| crate::command::ttl(ttl_ms, admin.now_ms())) {
+        None => Expiry::Never,
+        Some(Ok(expiry)) => expiry,
+        Some(Err(wrong)) => return bad(&wrong.message),
+    };
+    written(&admin, admin.ask_one(Op::Put { key, value, context: None, expiry, w: None }).await)
 }
 
 /// `DELETE /kv/{key}`.
 pub async fn delete(State(admin): State<Admin>, uri: axum::http::Uri) -> Response {
     let Some(key) = key(&uri) else { return bad("the key is not percent-encoded") };
-    written(admin.ask_one(Op::Delete { key, context: None, w: None }).await)
+    written(&admin, admin.ask_one(Op::Delete { key, context: None, w: None }).await)
 }
 
 /// From the raw path: axum would take a key that is no UTF-8 for a mistake.
@@ -188,7 +198,7 @@ pub async fn bulk(State(admin): State<Admin>, body: Body) -> Response {
             Reply::Refused(refusal) => result.failed.push(BulkFailure {
                 index,
                 code: refusal.code().into(),
-                message: refusal.to_string(),
+                message: said(&admin, &refusal),
             }),
             _ => result.written += 1,
         }
@@ -208,7 +218,7 @@ pub struct ScanQuery {
 /// `GET /scan`: a page of keys with their values; the header says where the next one starts, 0 at the end.
 pub async fn scan(State(admin): State<Admin>, Query(query): Query<ScanQuery>) -> Response {
     let Some(view) = admin.shared.view() else {
-        return problem(&Refusal::TryAgain("this node is no member of a cluster yet"));
+        return problem(&admin, &Refusal::TryAgain("this node is no member of a cluster yet"));
     };
     let partition_count = view.topology.partition_count();
     let limit = if query.count == 0 { 1_024 } else { query.count.min(SCAN_COUNT_MAX) };
@@ -219,7 +229,7 @@ pub async fn scan(State(admin): State<Admin>, Query(query): Query<ScanQuery>) ->
     let next = loop {
         let page = match admin.ask_one(Op::Scan { partition, from_hash: hash, limit: limit - found }).await {
             Reply::Page(page) => page,
-            Reply::Refused(refusal) => return problem(&refusal),
+            Reply::Refused(refusal) => return problem(&admin, &refusal),
             _ => return bad("internal: the reply does not fit the request"),
         };
         let get = |key: &Bytes| Op::Get { key: key.clone(), r: None };
@@ -233,7 +243,7 @@ pub async fn scan(State(admin): State<Admin>, Query(query): Query<ScanQuery>) ->
                         write_entry(&mut body, &entry.key, value, winner.expires_at_ms().unwrap_or(0));
                     }
                 }
-                Reply::Refused(refusal) => return problem(&refusal),
+                Reply::Refused(refusal) => return problem(&admin, &refusal),
                 _ => {}
             }
         }

@@ -54,6 +54,8 @@ fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/status", get(status::status))
         .route("/kv/{key}", get(kv::get).put(kv::put).delete(kv::delete))
+        // The empty key: no segment of a path, and a key like any other.
+        .route("/kv/", get(kv::get).put(kv::put).delete(kv::delete))
         .route("/bulk", post(kv::bulk).layer(axum::extract::DefaultBodyLimit::max(kv::BULK_BYTES_MAX)))
         .route("/scan", get(kv::scan))
         .route("/events", get(events::events))

@@ -47,11 +47,7 @@ impl Client {
             .http_status_as_error(false)
             .timeout_global(Some(ANSWER_MAX))
             .user_agent("kvorum");
-        let base = match options.admin.contains("://") {
-            true => options.admin.trim_end_matches('/').to_owned(),
-            false => format!("http://{}", options.admin.trim_end_matches('/')),
-        };
-        Client { agent: config.build().into(), base }
+        Client { agent: config.build().into(), base: options.admin.clone() }
     }
     fn said<E: std::fmt::Display>(&self, error: E) -> String {
         let error = error.to_string();

@@ -78,10 +78,18 @@ impl Target {
 
 /// `kvorum export`.
 pub fn run(options: &ExportOptions) -> u8 {
+    let extension = options.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let is_csv = match extension.to_ascii_lowercase().as_str() {
+        "csv" => true,
+        "jsonl" => false,
+        _ => {
+            complain(format!("{}: its name must end in .jsonl or .csv", options.file.display()));
+            return NOT_DONE;
+        }
+    };
     let mut part = options.file.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
-    let is_csv = options.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     let file = match File::create(&part) {
         Ok(file) => BufWriter::with_capacity(1 << 20, file),
         Err(error) => {

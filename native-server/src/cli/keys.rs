@@ -20,8 +20,8 @@ pub struct PutOptions {
     /// The value; `-` reads it from stdin
     value: OsString,
     /// Milliseconds to live
-    #[arg(long, value_name = "MS")]
-    ttl: Option<u64>,
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(1..))]
+    ttl: Option<i64>,
     #[command(flatten)]
     admin: AdminOptions,
 }

@@ -69,8 +69,33 @@ enum Command {
 #[derive(Debug, Clone, Args)]
 struct AdminOptions {
     /// Admin port of any node of the cluster
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7380", env = "KVORUM_ADMIN")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7380",
+        env = "KVORUM_ADMIN",
+        value_parser = admin_url
+    )]
     admin: String,
+}
+
+/// The address of an admin port, as requests begin with it.
+fn admin_url(text: &str) -> Result<String, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let parsed: Result<ureq::http::Uri, _> = url.parse();
+    let is_one = parsed.is_ok_and(|uri| {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let host = uri.host().unwrap_or_default();
+        // A port that is no number counts as none.
+        let is_address = !host.is_empty() && (authority.ends_with(host) || uri.port_u16().is_some());
+        uri.scheme_str() == Some("http") && is_address
+    });
+    if is_one {
+        Ok(url.trim_end_matches('/').to_owned())
+    } else {
+        Err("an admin port speaks plain HTTP: give it as http://HOST:PORT or HOST:PORT, for example http://127.0.0.1:7380"
+            .into())
+    }
 }
 
 /// Runs the command line of this process.
@@ -115,6 +140,21 @@ fn server(options: &ServerOptions) -> u8 {
         Err(failure) => {
             complain(failure.message);
             failure.status
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_address_is_http() {
+        assert_eq!(admin_url("127.0.0.1:7380"), Ok("http://127.0.0.1:7380".into()));
+        assert_eq!(admin_url("http://n1.example:80/"), Ok("http://n1.example:80".into()));
+        assert_eq!(admin_url("[::1]:7380"), Ok("http://[::1]:7380".into()));
+        for text in ["", "ftp://x", "https://x", "http://", "http://:80", "http://a b", "x:99999", "://x"] {
+            assert!(admin_url(text).is_err(), "{text}");
         }
     }
 }

@@ -1,7 +1,8 @@
-use super::arguments::to_hex;
+use super::arguments::{integer, to_hex};
 use crate::resp::Replies;
 use bytes::Bytes;
-use kvorum_core::data::{Refusal, Reply};
+use kvorum_core::data::{Named, Refusal, Reply};
+use kvorum_core::ring::View;
 use kvorum_core::version::{Cell, Sibling, encode_context};
 
 /// How the reply to one request is worded.
@@ -56,12 +57,18 @@ pub struct Moment {
     pub lineage: u64,
 }
 
+/// A refusal in words, with a member by its name: numbers are the cluster's own business.
+pub fn words(refusal: &Refusal, view: Option<&View>) -> String {
+    let member = refusal.whose_clock().and_then(|id| view?.topology.member(id));
+    match member {
+        Some(member) => Named(refusal, &member.name).to_string(),
+        None => refusal.to_string(),
+    }
+}
+
 /// Says why nothing was done, or that nobody knows.
-pub fn refuse(refusal: &Refusal, out: &mut Replies<'_>) {
-    use std::fmt::Write;
-    let mut message = String::new();
-    let _ = write!(message, "{refusal}");
-    out.error(refusal.code(), &message);
+pub fn refuse(refusal: &Refusal, view: Option<&View>, out: &mut Replies<'_>) {
+    out.error(refusal.code(), &words(refusal, view));
 }
 
 fn winner(cell: &Option<Cell>, moment: Moment) -> Option<&Sibling> {
@@ -71,14 +78,14 @@ fn winner(cell: &Option<Cell>, moment: Moment) -> Option<&Sibling> {
 impl Answer {
     /// Appends the answer.
     #[inline]
-    pub fn encode(&self, reply: &Reply, moment: Moment, out: &mut Replies<'_>) {
+    pub fn encode(&self, reply: &Reply, moment: Moment, view: Option<&View>, out: &mut Replies<'_>) {
         match (self, reply) {
             (Answer::Value, Reply::Read(read)) => match winner(&read.cell, moment).and_then(Sibling::value) {
                 Some(value) => out.bulk(value),
                 None => out.null(),
             },
             (Answer::Ok, Reply::Written(_)) => out.ok(),
-            (_, Reply::Refused(refusal)) => refuse(refusal, out),
+            (_, Reply::Refused(refusal)) => refuse(refusal, view, out),
             (_, Reply::Read(read)) => self.encode_read(&read.cell, moment, out),
             (Answer::Existed, Reply::Written(written)) => out.integer(i64::from(written.existed)),
             (Answer::Written, Reply::Written(written)) => {
@@ -108,11 +115,10 @@ impl Answer {
                     None => -1,
                     Some(at) => {
                         let millis = if *is_time { at } else { at.saturating_sub(moment.now_ms) };
-                        match (*in_millis, *is_time) {
-                            (true, _) => millis as i64,
-                            (false, true) => (millis / 1_000) as i64,
+                        match in_millis {
+                            true => millis as i64,
                             // Rounded as in Redis, so that a fresh `EX 10` reads 10.
-                            (false, false) => ((millis + 500) / 1_000) as i64,
+                            false => (millis.saturating_add(500) / 1_000) as i64,
                         }
                     }
                 },
@@ -120,7 +126,7 @@ impl Answer {
             Answer::Encoding => match found.and_then(Sibling::value) {
                 None => out.null(),
                 Some(value) => {
-                    let is_integer = std::str::from_utf8(value).is_ok_and(|text| text.parse::<i64>().is_ok());
+                    let is_integer = integer(value).is_ok();
                     out.bulk(match (is_integer, value.len()) {
                         (true, _) => b"int",
                         (false, 0..=44) => b"embstr",

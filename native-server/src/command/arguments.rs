@@ -24,13 +24,12 @@ pub fn not_an_integer() -> Wrong {
     wrong("value is not an integer or out of range")
 }
 
-/// A signed decimal number that fills `bytes`.
+/// A signed decimal number that fills `bytes`, written in the one way that Redis takes: no plus, no blanks, no zeros in
+/// front, no minus before zero.
 pub fn integer(bytes: &[u8]) -> Result<i64, Wrong> {
-    let text = std::str::from_utf8(bytes).map_err(|_| not_an_integer())?;
-    if text.starts_with('+') {
-        return Err(not_an_integer());
-    }
-    text.parse().map_err(|_| not_an_integer())
+    let is_plain = matches!(bytes, [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..]);
+    let text = std::str::from_utf8(bytes).ok().filter(|_| is_plain);
+    text.and_then(|text| text.parse().ok()).ok_or_else(not_an_integer)
 }
 
 /// Whether an argument is this word in any case.
@@ -83,6 +82,13 @@ impl Deadline {
     }
 }
 
+/// The end of a value that is to live for so many milliseconds.
+pub fn ttl(ttl_ms: i64, now_ms: u64) -> Result<Expiry, Wrong> {
+    let at = Deadline::InMillis.at_ms(ttl_ms, now_ms).filter(|_| ttl_ms > 0);
+    let why = "TTL is a number of milliseconds above 0, and its end must fit into a signed 64-bit number";
+    at.map(Expiry::At).ok_or_else(|| wrong(why))
+}
+
 /// A byte string as lower-case hexadecimal digits: contexts survive a terminal that way.
 pub fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
@@ -130,6 +136,40 @@ mod tests {
         assert_eq!(Deadline::AtMillis.at_ms(-5, 1_000), Some(0));
         assert!(Deadline::InMillis.of_write(b"0", 5, "set").is_err());
         assert_eq!(Deadline::InMillis.of_write(b"1", 5, "set"), Ok(Expiry::At(6)));
-        assert!(integer(b"+1").is_err() && integer(b"1 ").is_err() && integer(b"").is_err());
+        assert!(ttl(0, 5).is_err() && ttl(-1, 5).is_err() && ttl(i64::MAX, 5).is_err());
+        assert_eq!(ttl(1, 5), Ok(Expiry::At(6)));
+    }
+
+    #[test]
+    fn integers_are_as_strict_as_in_redis() {
+        for (text, number) in [
+            ("0", 0),
+            ("7", 7),
+            ("-7", -7),
+            ("100", 100),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ] {
+            assert_eq!(integer(text.as_bytes()), Ok(number), "{text}");
+        }
+        for text in [
+            "",
+            "-",
+            "+5",
+            "-0",
+            "00",
+            "05",
+            "-05",
+            " 5",
+            "5 ",
+            "5.0",
+            "1e3",
+            "0x10",
+            "5\0",
+            "9223372036854775808",
+        ] {
+            assert_eq!(integer(text.as_bytes()), Err(not_an_integer()), "{text:?}");
+        }
+        assert_eq!(integer(b"\xff"), Err(not_an_integer()));
     }
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod describe;
+mod help;
 mod info;
 
 use super::arguments::{Wrong, integer, is, syntax, wrong};
@@ -18,8 +19,24 @@ pub fn unknown_subcommand(spec: &Spec, args: Args<'_>) -> Wrong {
     wrong(format!("unknown subcommand '{word}'. Try {} HELP.", spec.name.to_ascii_uppercase()))
 }
 
-fn arity_of(spec: &Spec, word: &str) -> Wrong {
+/// What Redis says to a subcommand with too few or too many arguments.
+pub fn arity_of(spec: &Spec, word: &str) -> Wrong {
     wrong(format!("wrong number of arguments for '{}|{word}' command", spec.name))
+}
+
+/// Answers `HELP` of a command.
+pub fn help(spec: &Spec, args: Args<'_>, out: &mut Replies<'_>) -> Result<Plan, Wrong> {
+    if args.len() > 2 {
+        return Err(arity_of(spec, "help"));
+    }
+    let lines = help::lines_of(spec.verb);
+    let name = spec.name.to_ascii_uppercase();
+    out.array(lines.len() + 3);
+    out.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    lines.iter().for_each(|line| out.simple(line));
+    out.simple("HELP");
+    out.simple("    Prints this help.");
+    Ok(Plan::Answered)
 }
 
 /// Answers a command that needs no shard.
@@ -167,14 +184,7 @@ fn client(
             }
             out.ok();
         }
-        (b"list", _) => {
-            let mut text = String::new();
-            for client in node.clients() {
-                text.push_str(&client.line());
-                text.push('\n');
-            }
-            out.verbatim(&text);
-        }
+        (b"list", _) => list(args, node, out)?,
         (b"kill", 3..) => return kill(args, session, node, out),
         (b"reply", 3) => {
             session.reply_mode = match args.get(2) {
@@ -187,7 +197,9 @@ fn client(
                 out.ok();
             }
         }
-        (b"no-evict" | b"no-touch", 3) | (b"maint_notifications", _) => out.ok(),
+        (b"no-evict" | b"no-touch", 3) if is(args.get(2), "on") || is(args.get(2), "off") => out.ok(),
+        (b"no-evict" | b"no-touch", 3) => return Err(syntax()),
+        (b"maint_notifications", _) => out.ok(),
         (b"tracking", 3..) if is(args.get(2), "off") => out.ok(),
         (b"tracking", _) => {
             return Err(wrong("CLIENT TRACKING is not supported: Kvorum sends no invalidations"));
@@ -203,7 +215,11 @@ fn client(
             out.array(0);
         }
         (b"getredir", 2) => out.integer(-1),
-        (b"id" | b"info" | b"getname" | b"setname" | b"setinfo" | b"kill" | b"reply", _) => {
+        (
+            b"id" | b"info" | b"getname" | b"setname" | b"setinfo" | b"kill" | b"reply" | b"no-evict"
+            | b"no-touch" | b"trackinginfo" | b"getredir",
+            _,
+        ) => {
             return Err(arity_of(spec, &String::from_utf8_lossy(&word)));
         }
         _ => return Err(unknown_subcommand(spec, args)),
@@ -211,8 +227,83 @@ fn client(
     Ok(Plan::Answered)
 }
 
-/// Whether a client is one of those to be killed.
+/// Whether a client is one of those meant.
 type Filter = Box<dyn Fn(&ClientInfo) -> bool>;
+
+/// Whether `CLIENT … TYPE` of this word means the clients that there are: all are normal ones.
+fn is_normal_type(word: &[u8]) -> Result<bool, Wrong> {
+    let known = ["normal", "master", "replica", "slave", "pubsub"];
+    if !known.iter().any(|known| is(word, known)) {
+        return Err(wrong(format!("Unknown client type '{}'", String::from_utf8_lossy(word))));
+    }
+    Ok(is(word, "normal"))
+}
+
+fn list(args: Args<'_>, node: &dyn NodeFacts, out: &mut Replies<'_>) -> Result<(), Wrong> {
+    let fits: Filter = match args.len() {
+        2 => Box::new(|_| true),
+        4 if is(args.get(2), "type") => {
+            let is_normal = is_normal_type(args.get(3))?;
+            Box::new(move |_| is_normal)
+        }
+        4.. if is(args.get(2), "id") => {
+            let ids: Result<Vec<i64>, Wrong> = args.from(3).iter().map(integer).collect();
+            let ids = ids.map_err(|_| wrong("Invalid client ID"))?;
+            Box::new(move |client| ids.contains(&(client.id as i64)))
+        }
+        _ => return Err(syntax()),
+    };
+    let mut text = String::new();
+    for client in node.clients().iter().filter(|client| fits(client)) {
+        text.push_str(&client.line());
+        text.push('\n');
+    }
+    out.verbatim(&text);
+    Ok(())
+}
+
+/// Which clients `CLIENT KILL` means, and whether it spares who asks. As Redis does, each filter is judged before any client
+/// is looked at: a word that is none must not leave a filter that fits everybody.
+fn kill_filters(args: Args<'_>) -> Result<(Vec<Filter>, bool), Wrong> {
+    let mut skip_me = true;
+    let mut wanted: Vec<Filter> = Vec::new();
+    for at in (2..args.len()).step_by(2) {
+        if at + 1 >= args.len() {
+            return Err(syntax());
+        }
+        let (word, bytes) = (args.get(at), args.get(at + 1));
+        let value = String::from_utf8_lossy(bytes).into_owned();
+        if is(word, "id") {
+            let id = integer(bytes).ok().filter(|id| *id > 0);
+            let id = id.ok_or_else(|| wrong("client-id should be greater than 0"))?;
+            wanted.push(Box::new(move |client| client.id as i64 == id));
+        } else if is(word, "addr") {
+            wanted.push(Box::new(move |client| client.addr.to_string() == value));
+        } else if is(word, "laddr") {
+            wanted.push(Box::new(move |client| client.laddr.to_string() == value));
+        } else if is(word, "type") {
+            let is_normal = is_normal_type(bytes)?;
+            wanted.push(Box::new(move |_| is_normal));
+        } else if is(word, "user") {
+            if value != "default" {
+                return Err(wrong(format!("No such user '{value}'")));
+            }
+        } else if is(word, "maxage") {
+            let secs = integer(bytes).map_err(|_| wrong("maxage is not an integer or out of range"))?;
+            if secs <= 0 {
+                return Err(wrong("maxage should be greater than 0"));
+            }
+            wanted.push(Box::new(move |client| client.since.elapsed().as_secs() as i64 >= secs));
+        } else if is(word, "skipme") && is(bytes, "yes") {
+            skip_me = true;
+        } else if is(word, "skipme") && is(bytes, "no") {
+            skip_me = false;
+        } else {
+            return Err(syntax());
+        }
+    }
+    Ok((wanted, skip_me))
+}
 
 fn kill(
     args: Args<'_>,
@@ -221,38 +312,13 @@ fn kill(
     out: &mut Replies<'_>,
 ) -> Result<Plan, Wrong> {
     let old_form = args.len() == 3;
-    let mut skip_me = !old_form;
-    let mut wanted: Vec<Filter> = Vec::new();
-    let text = |at: usize| String::from_utf8_lossy(args.get(at)).into_owned();
-    if old_form {
-        let addr = text(2);
-        wanted.push(Box::new(move |client| client.addr.to_string() == addr));
-    }
-    for at in (2..args.len()).step_by(2).take_while(|_| !old_form) {
-        let (word, value) = (args.get(at), text(at + 1));
-        if at + 1 >= args.len() {
-            return Err(syntax());
-        } else if is(word, "id") {
-            let id = integer(args.get(at + 1)).map_err(|_| wrong("client-id should be greater than 0"))?;
-            wanted.push(Box::new(move |client| client.id as i64 == id));
-        } else if is(word, "addr") {
-            wanted.push(Box::new(move |client| client.addr.to_string() == value));
-        } else if is(word, "laddr") {
-            wanted.push(Box::new(move |client| client.laddr.to_string() == value));
-        } else if is(word, "type") {
-            let is_normal = value.eq_ignore_ascii_case("normal");
-            wanted.push(Box::new(move |_| is_normal));
-        } else if is(word, "user") {
-            wanted.push(Box::new(move |_| value == "default"));
-        } else if is(word, "maxage") {
-            let secs = integer(args.get(at + 1))?;
-            wanted.push(Box::new(move |client| client.since.elapsed().as_secs() as i64 >= secs));
-        } else if is(word, "skipme") {
-            skip_me = value.eq_ignore_ascii_case("yes");
-        } else {
-            return Err(syntax());
-        }
-    }
+    let (wanted, skip_me) = if old_form {
+        let addr = String::from_utf8_lossy(args.get(2)).into_owned();
+        let fits: Filter = Box::new(move |client| client.addr.to_string() == addr);
+        (vec![fits], false)
+    } else {
+        kill_filters(args)?
+    };
     let (mut count, mut me) = (0, false);
     for client in node.clients() {
         if wanted.iter().all(|fits| fits(&client)) {

@@ -15,8 +15,8 @@ mod session;
 mod table;
 mod task;
 
-pub use answer::{Answer, Moment, refuse};
-pub use arguments::{from_hex, to_hex};
+pub use answer::{Answer, Moment, refuse, words};
+pub use arguments::{from_hex, to_hex, ttl};
 pub use node::{NodeFacts, NodeLoad, NodeSettings};
 pub use plan::{Plan, plan};
 pub use session::{ClientInfo, ReplyMode, Session};

@@ -1,5 +1,5 @@
 use super::answer::SiblingsOf;
-use super::arguments::{Deadline, Wrong, from_hex, integer, is, quoted_beginning, syntax, wrong};
+use super::arguments::{Deadline, Wrong, from_hex, integer, is, quoted_beginning, syntax, ttl, wrong};
 use super::table::{refusal_of, specs};
 use super::task::{Walk, place_of};
 use super::{Answer, NodeFacts, Session, Spec, Task, TaskKind, Verb, find, local};
@@ -16,6 +16,8 @@ pub enum Plan {
     Answered,
     /// It is answered; close when the answer is written.
     AnsweredAndClose,
+    /// No client means this: drop the connection at once, with all that it sent behind.
+    HangUp,
     /// Ask the shard of the key and word its reply.
     Ask {
         /// What to ask.
@@ -45,6 +47,9 @@ pub fn plan(
     out: &mut Replies<'_>,
 ) -> (Option<Verb>, Plan) {
     let Some(spec) = find(args.get(0)) else {
+        if is_http(args.get(0)) {
+            return (None, Plan::HangUp);
+        }
         unknown(args, out);
         return (None, Plan::Answered);
     };
@@ -58,6 +63,12 @@ pub fn plan(
         Plan::Answered
     });
     (Some(spec.verb), plan)
+}
+
+/// Whether this begins a line of an HTTP request that could carry commands. A web page can have a browser send one to this
+/// port, and its body would run as inline commands; as in Redis, either word ends the connection before it comes to that.
+fn is_http(word: &[u8]) -> bool {
+    is(word, "post") || is(word, "host:")
 }
 
 fn unknown(args: Args<'_>, out: &mut Replies<'_>) {
@@ -129,14 +140,22 @@ fn plan_known(
             let op = Op::Expire { key: key(), expiry: Expiry::Never, when: ExpireWhen::HasExpiry };
             Ok(Plan::Ask { op, answer: Answer::Existed })
         }
+        Verb::Cluster | Verb::Client | Verb::Config | Verb::Command | Verb::Object | Verb::Memory
+            if is(args.get(1), "help") =>
+        {
+            local::help(spec, args, out)
+        }
         Verb::Object if is(args.get(1), "encoding") && args.len() == 3 => {
             let key = Bytes::copy_from_slice(args.get(2));
             Ok(Plan::Ask { op: Op::Get { key, r: None }, answer: Answer::Encoding })
         }
+        Verb::Object if is(args.get(1), "encoding") => Err(local::arity_of(spec, "encoding")),
         Verb::Memory if is(args.get(1), "usage") && args.len() >= 3 => {
+            samples(args.from(3))?;
             let key = Bytes::copy_from_slice(args.get(2));
             Ok(Plan::Ask { op: Op::Get { key, r: None }, answer: Answer::MemoryUsage })
         }
+        Verb::Memory if is(args.get(1), "usage") => Err(local::arity_of(spec, "usage")),
         Verb::Object | Verb::Memory => Err(local::unknown_subcommand(spec, args)),
         Verb::Scan | Verb::Keys | Verb::RandomKey | Verb::DbSize | Verb::FlushDb | Verb::FlushAll => {
             walk(spec, args, node)
@@ -199,6 +218,16 @@ fn set(args: Args<'_>, now_ms: u64) -> Result<Plan, Wrong> {
         return Err(no_apsafe());
     }
     Ok(Plan::Ask { op: put(args.get(1), args.get(2), expiry), answer: Answer::Ok })
+}
+
+/// Judges the options of `MEMORY USAGE`, which change nothing here: a string is one piece.
+fn samples(args: Args<'_>) -> Result<(), Wrong> {
+    for at in (0..args.len()).step_by(2) {
+        if !is(args.get(at), "samples") || at + 1 >= args.len() || integer(args.get(at + 1))? < 0 {
+            return Err(syntax());
+        }
+    }
+    Ok(())
 }
 
 fn set_for(spec: &Spec, args: Args<'_>, deadline: Deadline, now_ms: u64) -> Result<Plan, Wrong> {
@@ -391,10 +420,7 @@ fn kv_put(args: Args<'_>, now_ms: u64) -> Result<Plan, Wrong> {
     let options = kv_options(args, 3, &["context", "w", "ttl"])?;
     let expiry = match options.ttl_ms {
         None => Expiry::Never,
-        Some(ttl) => {
-            let at = Deadline::InMillis.at_ms(ttl, now_ms).filter(|_| ttl > 0);
-            Expiry::At(at.ok_or_else(|| wrong("TTL is a number of milliseconds above 0"))?)
-        }
+        Some(ttl_ms) => ttl(ttl_ms, now_ms)?,
     };
     let (key, value) = (Bytes::copy_from_slice(args.get(1)), Bytes::copy_from_slice(args.get(2)));
     let op = Op::Put { key, value, context: options.context, expiry, w: options.votes };

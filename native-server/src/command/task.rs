@@ -4,6 +4,7 @@ use crate::resp::Replies;
 use bytes::Bytes;
 use kvorum_core::base::PartitionId;
 use kvorum_core::data::{ExpireWhen, Expiry, Op, Page, Refusal, Reply};
+use kvorum_core::ring::View;
 use kvorum_core::version::Sibling;
 use std::collections::VecDeque;
 
@@ -313,9 +314,9 @@ impl Task {
         self.outstanding == 0
     }
     /// Appends the answer.
-    pub fn encode(&self, out: &mut Replies<'_>) {
+    pub fn encode(&self, view: Option<&View>, out: &mut Replies<'_>) {
         if let Some(refusal) = &self.refusal {
-            return refuse(refusal, out);
+            return refuse(refusal, view, out);
         }
         match &self.kind {
             TaskKind::Get { values, .. } => {
@@ -379,7 +380,7 @@ mod tests {
             }
         }
         let mut out = Vec::new();
-        task.encode(&mut Replies::new(&mut out, Protocol::V3));
+        task.encode(None, &mut Replies::new(&mut out, Protocol::V3));
         String::from_utf8(out).unwrap()
     }
 

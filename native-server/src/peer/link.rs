@@ -21,6 +21,17 @@ const CONNECT_MAX: Micros = Micros::from_secs(1);
 /// An output buffer above this is given back once it is empty.
 const KEPT_BYTES: usize = 256 << 10;
 
+/// Of another server, or of another port of a node.
+const NO_HELLO: &str = "what answers there does not speak Kvorum";
+
+/// A system's error without its number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
 enum State {
     /// Not connected; to be tried again then.
     Idle { retry_at: Micros },
@@ -50,6 +61,8 @@ pub struct Link {
     progress_at: Micros,
     /// Said last, so that a refusal is logged once.
     complaint: String,
+    /// Why the last attempt failed; empty while it is up.
+    problem: String,
     /// Who answered, while it is up.
     hello: Option<Hello>,
     /// Whether that is the expected member: if not, what is for a member is not for who answers there.
@@ -82,6 +95,7 @@ impl Link {
             input: Vec::new(),
             progress_at: now,
             complaint: String::new(),
+            problem: String::new(),
             hello: None,
             is_expected: false,
         }
@@ -89,6 +103,10 @@ impl Link {
     /// Whether messages flow.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. })
+    }
+    /// Why there is no connection; `None` if there is one, or none was tried yet.
+    pub fn problem(&self) -> Option<&str> {
+        Some(self.problem.as_str()).filter(|problem| !problem.is_empty())
     }
     /// Whether the member that should answer there does.
     pub fn is_to_member(&self) -> bool {
@@ -142,10 +160,18 @@ impl Link {
     }
     /// Begins to connect.
     pub fn connect(&mut self, now: Micros, address: Option<SocketAddr>) -> Option<&mut TcpStream> {
-        let stream = address.and_then(|address| TcpStream::connect(address).ok());
-        let Some(stream) = stream else {
-            self.fail(now);
+        let Some(address) = address else {
+            // Looked up again and again, so it is named once.
+            self.complain("its name cannot be looked up");
+            self.fail(now, "its name cannot be looked up");
             return None;
+        };
+        let stream = match TcpStream::connect(address) {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.fail(now, &plain(&error));
+                return None;
+            }
         };
         let _ = stream.set_nodelay(true);
         self.state = State::Greeting { stream, since: now, is_connected: false };
@@ -157,14 +183,25 @@ impl Link {
     /// Time passed: gives up what takes too long.
     pub fn wake(&mut self, now: Micros) -> Change {
         match &self.state {
-            State::Greeting { since, .. } if *since + CONNECT_MAX <= now => self.fail(now),
+            State::Greeting { since, is_connected: false, .. } if *since + CONNECT_MAX <= now => {
+                self.fail(now, "no connection within a second")
+            }
+            State::Greeting { since, .. } if *since + CONNECT_MAX <= now => self.fail(now, NO_HELLO),
             State::Up { .. } if self.out_at < self.out.len() && self.progress_at + STUCK_MAX <= now => {
-                self.fail(now)
+                self.fail(now, "it takes no bytes")
             }
             _ => Change::None,
         }
     }
-    fn fail(&mut self, now: Micros) -> Change {
+    fn complain(&mut self, why: &str) {
+        if self.complaint != why {
+            tracing::warn!("peer {}: {why}", self.address);
+            self.complaint = why.to_owned();
+        }
+    }
+    fn fail(&mut self, now: Micros, why: &str) -> Change {
+        self.problem.clear();
+        self.problem.push_str(why);
         self.state = State::Idle { retry_at: now + self.pause };
         self.pause = Micros((self.pause.0 * 2).min(RETRY_MAX.0));
         self.input.clear();
@@ -178,20 +215,20 @@ impl Link {
     /// The socket said something.
     pub fn ready(&mut self, now: Micros, me: &Greeting, view: Option<&View>, scratch: &mut [u8]) -> Change {
         if let State::Greeting { stream, is_connected: is_connected @ false, .. } = &mut self.state {
-            if !matches!(stream.take_error(), Ok(None)) {
-                return self.fail(now);
+            if let Ok(Some(error)) | Err(error) = stream.take_error() {
+                return self.fail(now, &plain(&error));
             }
             match stream.peer_addr() {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotConnected => return Change::None,
-                Err(_) => return self.fail(now),
+                Err(error) => return self.fail(now, &plain(&error)),
             }
             *is_connected = true;
             let mut bytes = Vec::new();
             Frame::encode(&mut bytes, 0, |bytes| me.hello(view).encode(bytes));
             // A new socket takes this much at once.
             if stream.write_all(&bytes).is_err() {
-                return self.fail(now);
+                return self.fail(now, "it takes no bytes");
             }
         }
         let change = self.read(now, me, view, scratch);
@@ -205,7 +242,8 @@ impl Link {
                 _ => return Change::None,
             };
             match stream.read(scratch) {
-                Ok(0) => return self.fail(now),
+                Ok(0) if self.is_up() => return self.fail(now, "it closed the connection"),
+                Ok(0) => return self.fail(now, NO_HELLO),
                 Ok(count) if !self.is_up() => {
                     self.input.extend_from_slice(&scratch[..count]);
                     let hello = match split_frame(&self.input) {
@@ -218,25 +256,23 @@ impl Link {
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Change::None,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.fail(now),
+                Err(error) => return self.fail(now, &plain(&error)),
             }
         }
     }
     fn greeted(&mut self, now: Micros, hello: Option<Hello>, me: &Greeting, view: Option<&View>) -> Change {
         let judged = match &hello {
-            None => Err("what answers there does not speak Kvorum".to_owned()),
+            None => Err(NO_HELLO.to_owned()),
             Some(hello) => me.judge(hello, view),
         };
         self.input = Vec::new();
         if let Err(why) = judged {
-            if self.complaint != why {
-                tracing::warn!("peer {}: {why}", self.address);
-                self.complaint = why;
-            }
+            self.complain(&why);
             self.pause = RETRY_MAX;
-            return self.fail(now);
+            return self.fail(now, &why);
         }
         self.complaint.clear();
+        self.problem.clear();
         let state = std::mem::replace(&mut self.state, State::Resolving);
         if let State::Greeting { stream, .. } = state {
             self.state = State::Up { stream };
@@ -257,7 +293,7 @@ impl Link {
         let State::Up { stream } = &mut self.state else { return Change::None };
         while self.out_at < self.out.len() {
             match stream.write(&self.out[self.out_at..]) {
-                Ok(0) => return self.fail(now),
+                Ok(0) => return self.fail(now, "it takes no bytes"),
                 Ok(count) => {
                     self.out_at += count;
                     self.progress_at = now;
@@ -270,7 +306,7 @@ impl Link {
                     }
                     return Change::None;
                 }
-                Err(_) => return self.fail(now),
+                Err(error) => return self.fail(now, &plain(&error)),
             }
         }
         self.out_at = 0;

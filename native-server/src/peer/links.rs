@@ -183,6 +183,15 @@ impl Links {
             self.note(place, Change::Down);
         }
     }
+    /// Why there is no connection to an address; `None` if there is one, or none was tried yet.
+    pub fn problem_of(&self, address: &str) -> Option<&str> {
+        self.links.get(*self.by_address.get(address)?)?.as_ref()?.problem()
+    }
+    /// Whether messages flow to an address.
+    pub fn is_up(&self, address: &str) -> bool {
+        let link = self.by_address.get(address).and_then(|place| self.links.get(*place)?.as_ref());
+        link.is_some_and(Link::is_up)
+    }
     /// When to call [`Links::wake`].
     pub fn wake_at(&self) -> Option<Micros> {
         self.links.iter().flatten().filter_map(Link::wake_at).min()

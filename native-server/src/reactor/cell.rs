@@ -34,6 +34,41 @@ pub struct ShardSeat {
     pub crowded: (u64, Micros),
     /// When the log last told of a failed read; nothing before the first.
     pub unreadable_at: Option<Micros>,
+    /// What the log has told of an engine that takes no writes.
+    pub refusing: Refusing,
+}
+
+/// What the log has told of an engine that takes no writes.
+#[derive(Debug, Default)]
+pub struct Refusing {
+    /// When it last said so.
+    told_at: Option<Micros>,
+    /// It said so, and not yet that it is over.
+    is_told: bool,
+    /// When writes were last refused. An engine that tries again refuses none for the moment that takes.
+    seen_at: Micros,
+}
+
+/// How often the log says that an engine takes no writes.
+const TELL_REFUSING_EVERY: Micros = Micros::from_secs(10);
+/// It takes writes again when it has taken them for so long: it tries every second.
+const RECOVERED_AFTER: Micros = Micros::from_secs(3);
+
+impl Refusing {
+    /// Whether the log should say now that writes are refused (`Some(true)`), or that they are taken again.
+    pub fn note(&mut self, now: Micros, is_refusing: bool) -> Option<bool> {
+        if is_refusing {
+            self.seen_at = now;
+            let is_due = self.told_at.is_none_or(|at| at + TELL_REFUSING_EVERY <= now);
+            if is_due {
+                (self.told_at, self.is_told) = (Some(now), true);
+            }
+            return is_due.then_some(true);
+        }
+        let is_over = self.is_told && self.seen_at + RECOVERED_AFTER <= now;
+        self.is_told &= !is_over;
+        is_over.then_some(false)
+    }
 }
 
 /// A shard between threads.
@@ -115,5 +150,24 @@ impl ShardCell {
     /// Counts, as last published.
     pub fn counters(&self) -> Counters {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_refuses_is_told_of_now_and_then_and_its_recovery_once() {
+        let mut refusing = Refusing::default();
+        let mut told = Vec::new();
+        // Refusing from second 1 to 25, but for the moments in which it tries again.
+        for tenth in 0..400 {
+            let is_refusing = (10..250).contains(&tenth) && tenth % 10 != 5;
+            if let Some(what) = refusing.note(Micros::from_millis(tenth * 100), is_refusing) {
+                told.push((tenth, what));
+            }
+        }
+        assert_eq!(told, [(10, true), (110, true), (210, true), (279, false)]);
     }
 }

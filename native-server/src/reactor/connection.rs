@@ -4,7 +4,8 @@ use kvorum_core::base::Micros;
 use kvorum_core::data::Op;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 
 /// Bounds of one connection.
 #[derive(Debug, Clone, Copy)]
@@ -204,6 +205,8 @@ pub struct Connection {
     pub is_readable: bool,
     /// Close when all is written; nothing more is read.
     pub is_closing: bool,
+    /// What comes is read past, until the client has had time to read why.
+    pub drain: Option<Drain>,
     /// The socket is broken: forget it.
     pub is_broken: bool,
     /// Broken by this side: more was asked than the client takes.
@@ -212,6 +215,30 @@ pub struct Connection {
     pub is_dirty: bool,
     /// Listed for going on parsing.
     pub is_waiting: bool,
+}
+
+/// What a client still sends after an error that ends its connection is read past for this long.
+const DRAIN_TIME: Micros = Micros::from_secs(1);
+/// And so much of it.
+const DRAIN_BYTES: usize = 64 << 20;
+
+/// The end of a connection after bytes that are no commands. Closed with bytes unread, a socket answers them with a reset,
+/// and that may reach the client before it has read the error: so this side stops writing, and reads past what comes.
+#[derive(Debug)]
+pub struct Drain {
+    /// Then it is closed, whatever still comes.
+    pub until: Micros,
+    /// What may still come.
+    bytes_left: usize,
+    /// The client has been told that nothing more will be said.
+    is_told: bool,
+}
+
+impl Drain {
+    /// One that begins now.
+    pub fn from(now: Micros) -> Drain {
+        Drain { until: now + DRAIN_TIME, bytes_left: DRAIN_BYTES, is_told: false }
+    }
 }
 
 /// A parsed command that waits until those before it are answered.
@@ -246,6 +273,7 @@ impl Connection {
             is_stalled: false,
             is_readable: true,
             is_closing: false,
+            drain: None,
             is_broken: false,
             is_cut_off: false,
             is_dirty: false,
@@ -435,9 +463,40 @@ impl Connection {
             self.out = Vec::new();
         }
     }
+    /// Reads past what came, at most `budget` bytes now.
+    pub fn read_past(&mut self, scratch: &mut [u8], mut budget: usize) {
+        while self.is_readable && budget > 0 {
+            let Some(drain) = &mut self.drain else { return };
+            match self.stream.read(scratch) {
+                Ok(count) if count > 0 && count <= drain.bytes_left => {
+                    drain.bytes_left -= count;
+                    budget = budget.saturating_sub(count);
+                    self.is_readable = count == scratch.len();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The client is gone, or does not stop.
+                Ok(_) | Err(_) => {
+                    self.drain = None;
+                    self.is_readable = false;
+                }
+            }
+        }
+    }
+    /// Tells the client that nothing more will be said, once everything is.
+    pub fn end_writing(&mut self) {
+        let is_said = self.ring.is_empty() && self.backlog() == 0;
+        if let Some(drain) = self.drain.as_mut().filter(|drain| is_said && !drain.is_told) {
+            drain.is_told = true;
+            if self.stream.shutdown(Shutdown::Write).is_err() {
+                self.drain = None;
+            }
+        }
+    }
     /// Whether it is done with: broken, or closing with everything said.
     pub fn is_over(&self) -> bool {
-        self.is_broken || (self.is_closing && self.ring.is_empty() && self.backlog() == 0)
+        let is_said = self.ring.is_empty() && self.backlog() == 0;
+        self.is_broken || (self.is_closing && is_said && self.drain.is_none())
     }
 }
 

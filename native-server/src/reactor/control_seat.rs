@@ -12,6 +12,19 @@ pub struct ControlSeat {
     is_traced: bool,
     /// It was driven before: what it wants from its birth on was asked.
     has_run: bool,
+    /// Whom a node that is no member yet asks to be taken in, until it is one.
+    pub waits_for: Option<Wait>,
+}
+
+/// A node that is no member yet waits for this one.
+#[derive(Debug, Default)]
+pub struct Wait {
+    /// The peer address that it asks.
+    pub seed: String,
+    /// Since when.
+    pub since: Option<Micros>,
+    /// When the log last said so.
+    pub told_at: Option<Micros>,
 }
 
 /// What the control plane wants of its thread.
@@ -25,9 +38,10 @@ pub enum Wanted {
 }
 
 impl ControlSeat {
-    /// A seat for a machine that has not run yet.
-    pub fn new(control: Control) -> ControlSeat {
-        ControlSeat { control, inputs: Vec::new(), is_traced: false, has_run: false }
+    /// A seat for a machine that has not run yet; `seed` is whom it asks to be taken in, if it is no member yet.
+    pub fn new(control: Control, seed: Option<String>) -> ControlSeat {
+        let waits_for = seed.map(|seed| Wait { seed, ..Wait::default() });
+        ControlSeat { control, inputs: Vec::new(), is_traced: false, has_run: false, waits_for }
     }
     /// Something for the machine's next turn.
     pub fn push(&mut self, input: Input) {

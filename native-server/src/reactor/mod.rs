@@ -19,7 +19,7 @@ mod shared;
 mod tasks;
 mod thread;
 
-pub use cell::{ShardCell, ShardMail, ShardSeat};
+pub use cell::{Refusing, ShardCell, ShardMail, ShardSeat};
 pub use connection::{Family, Limits};
 pub use control_seat::ControlSeat;
 pub use disk_hands::{DiskHands, IdleHands};

@@ -33,6 +33,9 @@ const SCRATCH_BYTES: usize = 64 << 10;
 /// Longest sleep, so that a mistake in a timer costs little.
 const SLEEP_MAX: Micros = Micros::from_secs(1);
 
+/// How often connections that are read past are looked at.
+const DRAIN_CHECK: Micros = Micros::from_millis(100);
+
 const TOKEN_WAKER: usize = 0;
 const TOKEN_CLIENTS: usize = 4;
 const TOKEN_PEERS: usize = 8;
@@ -111,7 +114,11 @@ pub struct DataThread {
     stop_by: Option<Micros>,
     links_due: Micros,
     /// When the log last said that a disk refuses writes.
-    storage_complaint_at: Micros,
+    storage_complaint_at: Option<Micros>,
+    /// When it last said that somebody speaks HTTP to the port for clients.
+    http_told_at: Option<Micros>,
+    /// Connections that are read past until they have had time to read an error.
+    draining: Vec<u32>,
 }
 
 impl DataThread {
@@ -163,7 +170,9 @@ impl DataThread {
             trace: Trace::default(),
             stop_by: None,
             links_due: Micros(0),
-            storage_complaint_at: Micros(0),
+            storage_complaint_at: None,
+            http_told_at: None,
+            draining: Vec::new(),
         })
     }
 
@@ -194,6 +203,9 @@ impl DataThread {
         }
         self.read_mail(shared, now);
         self.go_on(shared, now);
+        if !self.draining.is_empty() {
+            self.end_drains(now);
+        }
         if self.links_due <= now.mono {
             self.wake_links(shared, now);
         }
@@ -205,6 +217,7 @@ impl DataThread {
                 break;
             }
         }
+        self.tell_wait(now);
         self.flush(shared, now);
     }
 
@@ -219,6 +232,9 @@ impl DataThread {
         until = until.min(self.links_due);
         if let Some(control) = &self.control {
             until = until.min(control.wake_at().unwrap_or(until));
+        }
+        if !self.draining.is_empty() {
+            until = until.min(now + DRAIN_CHECK);
         }
         if let Some(stop_by) = self.stop_by {
             until = until.min(stop_by).min(now + Micros::from_millis(20));
@@ -325,6 +341,9 @@ impl DataThread {
             let Some(Some(connection)) = self.connections.get_mut(place) else { continue };
             connection.is_dirty = false;
             connection.flush();
+            if connection.drain.is_some() {
+                connection.end_writing();
+            }
             if connection.is_cut_off || connection.backlog() > self.limits.backlog_bytes_max {
                 let counters = &shared.counters[self.index];
                 bump(&counters.clients_cut_off, 1);

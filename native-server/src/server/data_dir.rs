@@ -1,5 +1,5 @@
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{File, OpenOptions, create_dir_all, read_to_string, rename};
+use std::fs::{File, OpenOptions, create_dir_all, rename};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -44,9 +44,10 @@ impl DataDir {
             error => said("cannot lock", &lock_path, &error),
         })?;
         let node_path = root.join("node");
-        let (store, shard_count, is_new) = match read_to_string(&node_path) {
-            Ok(text) => {
-                let (store, shard_count) = parse(&text).ok_or_else(|| {
+        let (store, shard_count, is_new) = match std::fs::read(&node_path) {
+            Ok(bytes) => {
+                let text = std::str::from_utf8(&bytes).ok();
+                let (store, shard_count) = text.and_then(parse).ok_or_else(|| {
                     format!(
                         "{} is damaged or of another version of Kvorum: nothing was changed; restore it from a copy, \
                          or begin with an empty folder and --join, and the other nodes refill it",
@@ -124,8 +125,11 @@ mod tests {
     #[test]
     fn a_damaged_node_file_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("node"), "nonsense").unwrap();
-        assert!(DataDir::open(dir.path(), 1, 7).unwrap_err().contains("damaged"));
-        assert_eq!(read_to_string(dir.path().join("node")).unwrap(), "nonsense");
+        for damage in [&b"nonsense"[..], b"\xff\xfe", b""] {
+            std::fs::write(dir.path().join("node"), damage).unwrap();
+            let said = DataDir::open(dir.path(), 1, 7).unwrap_err();
+            assert!(said.contains("damaged") && said.contains("--join"), "{said}");
+            assert_eq!(std::fs::read(dir.path().join("node")).unwrap(), damage);
+        }
     }
 }

@@ -69,7 +69,7 @@ pub struct ServerOptions {
     #[arg(long, default_value = "256M", value_parser = bytes_of, value_name = "BYTES")]
     pub memory: u64,
     /// Most client connections
-    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
     /// error, warn, info, debug or trace
     #[arg(long, default_value = "info", value_name = "LEVEL")]
@@ -174,7 +174,40 @@ impl ServerOptions {
         if self.memory < 8 << 20 {
             return Err("--memory: at least 8M".into());
         }
+        if let Some(seed) = &self.join {
+            let (host, port) = seed.rsplit_once(':').unwrap_or((seed, ""));
+            if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+                return Err(format!(
+                    "--join {seed}: give the --peer address of a node of the cluster as HOST:PORT, for example \
+                     127.0.0.1:7381"
+                ));
+            }
+        }
         Ok(addresses)
+    }
+    /// Whether `--join` names this very node, in one sentence with what to do.
+    pub fn check_seed(&self, addresses: Addresses) -> Result<(), String> {
+        let Some((host, port)) = self.join.as_deref().and_then(|seed| seed.rsplit_once(':')) else {
+            return Ok(());
+        };
+        let own = addresses.peer;
+        if port.parse() != Ok(own.port()) {
+            return Ok(());
+        }
+        let is_own = |found: SocketAddr| {
+            found.ip() == own.ip() || (own.ip().is_unspecified() && found.ip().is_loopback())
+        };
+        // A name that cannot be looked up now may be one later, and then of another node.
+        let is_me = self.advertise.as_deref() == Some(host)
+            || (host, own.port()).to_socket_addrs().is_ok_and(|mut found| found.any(is_own))
+            || host.trim_matches(['[', ']']).parse().is_ok_and(|ip| is_own(SocketAddr::new(ip, own.port())));
+        if is_me {
+            return Err(format!(
+                "--join {host}:{port} is this node's own --peer address: give that of another node, or --bootstrap to begin \
+                 a cluster"
+            ));
+        }
+        Ok(())
     }
     /// How the node begins, if its data dir belongs to no cluster yet; `None` if no flag says.
     pub fn start(&self, lineage: u64) -> Option<Start> {
@@ -203,6 +236,41 @@ impl ServerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: ServerOptions,
+    }
+
+    fn options(flags: &[&str]) -> ServerOptions {
+        use clap::Parser;
+        let line = ["server", "--data", "d", "--name", "n"].iter().chain(flags);
+        Line::try_parse_from(line).unwrap().options
+    }
+
+    #[test]
+    fn a_node_cannot_join_itself() {
+        let check = |flags: &[&str]| {
+            let options = options(&[flags, &["--insecure-without-auth"]].concat());
+            options.check().and_then(|addresses| options.check_seed(addresses))
+        };
+        for flags in [
+            &["--join", "127.0.0.1:7381"][..],
+            &["--join", "localhost:7381"],
+            &["--join", "[::1]:7381", "--peer", "[::1]:7381"],
+            &["--join", "127.0.0.1:7381", "--peer", "0.0.0.0:7381"],
+            &["--join", "me.example:7381", "--advertise", "me.example"],
+        ] {
+            assert!(check(flags).is_err_and(|said| said.contains("own --peer address")), "{flags:?}");
+        }
+        for flags in [&["--join", "127.0.0.1:7391"][..], &["--join", "127.0.0.2:7381"], &["--bootstrap"]] {
+            assert_eq!(check(flags), Ok(()), "{flags:?}");
+        }
+        for seed in ["foo", "foo:", ":7381", "foo:0", "foo:99999"] {
+            assert!(check(&["--join", seed]).is_err_and(|said| said.contains("HOST:PORT")), "{seed}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

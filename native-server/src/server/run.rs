@@ -6,8 +6,8 @@ use crate::command::NodeSettings;
 use crate::disk::Disk;
 use crate::peer::Greeting;
 use crate::reactor::{
-    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardMail, ShardSeat,
-    Shared, Stage, WAKER,
+    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, Refusing, ShardCell, ShardMail,
+    ShardSeat, Shared, Stage, WAKER,
 };
 use kvorum_core::base::{Kept, Micros, Sabotage, ShardIndex};
 use kvorum_core::control::{Config as ControlConfig, Control, Start};
@@ -55,8 +55,10 @@ fn random() -> Result<u64, String> {
 /// Runs a node until it is told to stop.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let addresses = options.check().map_err(|message| Failure { message, status: 2 })?;
-    if options.start(0).is_none() && !options.data.exists() {
-        return Err(homeless()); // A mistake in the flags leaves no folder behind.
+    if !options.data.exists() {
+        // A mistake in the flags leaves no folder behind.
+        options.start(0).ok_or_else(homeless)?;
+        check_seed(options, addresses)?;
     }
     let data = DataDir::open(&options.data, options.shards.unwrap_or(1), random()?)?;
     if let Some(wanted) = options.shards.filter(|wanted| *wanted != data.shard_count) {
@@ -70,7 +72,11 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let clock = Clock::start();
     let (seats, kept) = open_shards(options, &data, clock)?;
     let settings = settings(options, &data, &sockets);
-    let control = control(options, &settings, clock, kept)?;
+    let seed = options.join.clone().filter(|_| !Control::was_member(&kept));
+    if seed.is_some() {
+        check_seed(options, addresses)?;
+    }
+    let control = ControlSeat::new(control(options, &settings, clock, kept)?, seed);
     let (hub, shared, polls, hands) = share(clock, settings, seats)?;
     let signals = watch_signals(shared.clone())?;
     let mut hands_threads = Vec::new();
@@ -197,8 +203,18 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
         let (crowded, unreadable_at) = ((0, Micros(0)), None);
-        let is_traced = false;
-        let seat = ShardSeat { shard, disk, cache, hands, is_traced, published_at, crowded, unreadable_at };
+        let (is_traced, refusing) = (false, Refusing::default());
+        let seat = ShardSeat {
+            shard,
+            disk,
+            cache,
+            hands,
+            is_traced,
+            published_at,
+            crowded,
+            unreadable_at,
+            refusing,
+        };
         seats.push((seat, idle));
     }
     Ok((seats, first_kept))
@@ -217,6 +233,11 @@ fn advice(error: &EngineError) -> &'static str {
     }
 }
 
+/// Whoever is no member yet and asks itself waits for ever.
+fn check_seed(options: &ServerOptions, addresses: Addresses) -> Result<(), Failure> {
+    options.check_seed(addresses).map_err(|message| Failure { message, status: 2 })
+}
+
 /// Neither flag nor folder says which cluster it is to be.
 fn homeless() -> Failure {
     let message = "this data folder belongs to no cluster yet: say --bootstrap to begin one, or --join with the peer \
@@ -231,6 +252,13 @@ fn control(
     kept: Kept,
 ) -> Result<Control, Failure> {
     let is_member = Control::was_member(&kept);
+    if let Some(name) = Control::name_kept(&kept, settings.store).filter(|name| *name != settings.name) {
+        let message = format!(
+            "the data folder {} belongs to node {name}: start it with --name {name}, or give node {} a --data folder of its own",
+            settings.data_dir, settings.name
+        );
+        return Err(Failure { message, status: 2 });
+    }
     let start = match (options.start(random()?), is_member) {
         (Some(_), true) => {
             tracing::info!(
@@ -280,7 +308,7 @@ fn run_threads(
     polls: Vec<Poll>,
     clients: TcpListener,
     peers: TcpListener,
-    control: Control,
+    control: ControlSeat,
 ) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("a data thread cannot be started: {error}");
     let (shard_count, thread_count) = (shared.shards.len(), shared.mailboxes.len());
@@ -296,7 +324,7 @@ fn run_threads(
         clients: mio::net::TcpListener::from_std(clients),
         peers: mio::net::TcpListener::from_std(peers),
     };
-    let (mut listeners, mut control) = (Some(listeners), Some(ControlSeat::new(control)));
+    let (mut listeners, mut control) = (Some(listeners), Some(control));
     let mut threads = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {
         let me = Greeting { name: settings.name.clone(), store: settings.store };

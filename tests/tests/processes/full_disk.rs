@@ -3,7 +3,7 @@
 use kvorum_tests::node::{Node, PATIENCE};
 use kvorum_tests::resp::Reply;
 use kvorum_tests::say;
-use kvorum_tests::wait::until;
+use kvorum_tests::wait::{until, until_true};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,6 +61,9 @@ fn a_full_disk_refuses_writes_clearly_answers_reads_and_heals() {
     };
     say(format!("full after {acked} writes of 32 KiB: {refusal}"));
     assert!(refusal.contains("space"), "{refusal}");
+    until_true(PATIENCE, "the log says that writes are refused", || {
+        node.log().contains("writes are refused by shard 0 of this node: no space left on the disk")
+    });
     for index in 0..acked {
         let found = client.ask(&["GET", &format!("k{index}")]).unwrap();
         assert!(found == Reply::Bulk(value(index)), "k{index} while the disk is full");
@@ -74,6 +77,9 @@ fn a_full_disk_refuses_writes_clearly_answers_reads_and_heals() {
         }
     });
     say(format!("writes go on {} ms after space was made", took.as_millis()));
+    until_true(PATIENCE, "the log says that it is over", || {
+        node.log().contains("writes are taken again by shard 0 of this node")
+    });
     node.kill();
     node.spawn(&[]);
     node.wait_ready();

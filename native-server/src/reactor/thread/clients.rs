@@ -1,6 +1,6 @@
 //! Clients of a data thread: they come, say commands, are answered and go.
 
-use super::super::connection::{Connection, Effect, Family, Held, Pending, Timing};
+use super::super::connection::{Connection, Drain, Effect, Family, Held, Pending, Timing};
 use super::super::ids::{CONNECTION_COUNT_MAX, Waiter, pack};
 use super::super::mailbox::Mail;
 use super::super::shared::{Shared, bump};
@@ -9,7 +9,7 @@ use super::requests::after_answer;
 use super::{DataThread, KIND_CLIENT, SCRATCH_BYTES, mark};
 use crate::command::{Answer, ClientInfo, Plan, Session, Verb, plan};
 use crate::resp::{Args, Step};
-use kvorum_core::base::{Now, hash_key};
+use kvorum_core::base::{Micros, Now, hash_key};
 use kvorum_core::data::Op;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -17,6 +17,9 @@ use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// How often the log says that somebody speaks HTTP to this port.
+const WARN_EVERY: Micros = Micros::from_secs(10);
 
 impl DataThread {
     pub(super) fn accept_clients(&mut self, shared: &Arc<Shared>) {
@@ -138,10 +141,13 @@ impl DataThread {
                 }
             }
         }
+        if connection.drain.is_some() {
+            connection.read_past(&mut scratch, budget);
+        }
         let has_more = connection.is_readable || connection.input_at < connection.input.len();
         connection.is_stalled = has_more && !connection.may_parse(&self.limits);
         // A budget used up, with more to come: in the next turn, behind everybody else.
-        if connection.is_readable && !connection.is_stalled {
+        if connection.is_readable && (!connection.is_stalled || connection.drain.is_some()) {
             mark(&mut self.waiting, &mut connection.is_waiting, place);
         }
         // Also when nothing was said: the event may have been that the socket takes bytes again.
@@ -185,6 +191,8 @@ impl DataThread {
                 Step::Malformed(why) => {
                     connection.say(|out| out.error("ERR", &why));
                     connection.is_closing = true;
+                    connection.drain = Some(Drain::from(now.mono));
+                    self.draining.push(place as u32);
                     return bytes.len();
                 }
             }
@@ -207,6 +215,10 @@ impl DataThread {
         match what {
             Plan::Answered => {}
             Plan::AnsweredAndClose => connection.is_closing = true,
+            Plan::HangUp => {
+                connection.is_broken = true;
+                self.warn_of_http(now, connection);
+            }
             Plan::Ask { op, answer } => {
                 let hash = op.key().map_or(0, |key| hash_key(key) as u32);
                 if connection.must_wait(Effect::of(&op), hash) {
@@ -223,6 +235,31 @@ impl DataThread {
                 }
             }
         }
+    }
+
+    /// Once for many: a page can try as often as it likes.
+    fn warn_of_http(&mut self, now: Now, connection: &Connection) {
+        if self.http_told_at.is_none_or(|at| at + WARN_EVERY <= now.mono) {
+            self.http_told_at = Some(now.mono);
+            tracing::warn!(
+                "client {} sent POST or Host: to the port for Redis clients and was hung up on; nothing behind that was run: a web \
+                 page may be trying to reach this node through a browser",
+                connection.session.info.addr
+            );
+        }
+    }
+
+    /// Lets go of connections that were to read an error, and have had their time.
+    pub(super) fn end_drains(&mut self, now: Now) {
+        let (connections, dirty) = (&mut self.connections, &mut self.dirty);
+        self.draining.retain(|place| {
+            let Some(Some(connection)) = connections.get_mut(*place as usize) else { return false };
+            if connection.drain.as_ref().is_some_and(|drain| drain.until <= now.mono) {
+                connection.drain = None;
+                mark(dirty, &mut connection.is_dirty, *place as usize);
+            }
+            connection.drain.is_some()
+        });
     }
 
     pub(super) fn count(&self, shared: &Arc<Shared>, verb: Option<Verb>) {
@@ -258,7 +295,8 @@ impl DataThread {
     pub(super) fn go_on(&mut self, shared: &Arc<Shared>, now: Now) {
         for (place, sequence, task) in std::mem::take(&mut self.finished) {
             let Some(Some(connection)) = self.connections.get_mut(place as usize) else { continue };
-            let timing = connection.answer(sequence, &self.limits, |_, out| task.encode(out));
+            let view = self.view.as_deref();
+            let timing = connection.answer(sequence, &self.limits, |_, out| task.encode(view, out));
             self.answered.extend(timing);
             if timing.is_some() {
                 connection.has_task = false;

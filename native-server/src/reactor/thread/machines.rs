@@ -187,6 +187,15 @@ impl DataThread {
                     counters.crowded_puts - told
                 );
             }
+            let why = seat.shard.refuses_writes();
+            match (seat.refusing.note(now.mono, why.is_some()), why) {
+                (Some(true), Some(why)) => tracing::warn!(
+                    "writes are refused by shard {shard} of this node: {why}; it goes on answering reads, and where other members can \
+                     stand in for it clients notice nothing"
+                ),
+                (Some(false), _) => tracing::info!("writes are taken again by shard {shard} of this node"),
+                _ => {}
+            }
             cell.publish(counters);
         }
     }

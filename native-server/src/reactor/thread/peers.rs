@@ -17,6 +17,11 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// When the log first says whom a new node waits for, if nothing is known sooner.
+const TELL_FIRST: Micros = Micros::from_millis(500);
+/// And how often again.
+const TELL_EVERY: Micros = Micros::from_secs(5);
+
 impl DataThread {
     pub(super) fn accept_peers(&mut self, shared: &Arc<Shared>) {
         let Some(listeners) = &self.listeners else { return };
@@ -104,6 +109,39 @@ impl DataThread {
         }
     }
 
+    /// Says, while this node is no member yet, whom it waits for and why nothing comes of it.
+    pub(super) fn tell_wait(&mut self, now: Now) {
+        let Some(control) = &mut self.control else { return };
+        if self.view.is_some() {
+            control.waits_for = None;
+            return;
+        }
+        let Some(wait) = &mut control.waits_for else { return };
+        let since = *wait.since.get_or_insert(now.mono);
+        let (problem, is_up) = (self.links.problem_of(&wait.seed), self.links.is_up(&wait.seed));
+        let is_due = match wait.told_at {
+            None => problem.is_some() || since + TELL_FIRST <= now.mono,
+            Some(at) => at + TELL_EVERY <= now.mono,
+        };
+        if !is_due {
+            return;
+        }
+        wait.told_at = Some(now.mono);
+        if is_up {
+            tracing::info!(
+                "waiting to be taken in by {}: it answers, and takes nodes in once it is a member itself and no partitions move",
+                wait.seed
+            );
+        } else {
+            tracing::warn!(
+                "waiting to be taken in by {}: {}; --join takes the --peer address of a node that runs, and asks again until it \
+                 answers",
+                wait.seed,
+                problem.unwrap_or("no answer yet")
+            );
+        }
+    }
+
     pub(super) fn wake_links(&mut self, shared: &Arc<Shared>, now: Now) {
         for address in self.links.wake(now.mono, self.poll.registry()) {
             resolve(shared, self.index, address);
@@ -182,9 +220,6 @@ fn resolve(shared: &Arc<Shared>, index: usize, address: String) {
     std::thread::spawn(move || {
         use std::net::ToSocketAddrs;
         let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
-        if found.is_none() {
-            tracing::warn!("the address of peer {address} cannot be looked up");
-        }
         if let Some(shared) = shared.upgrade() {
             shared.mailboxes[index].send(Mail::Resolved(address, found));
         }

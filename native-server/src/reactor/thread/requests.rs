@@ -115,11 +115,11 @@ impl DataThread {
         }
         match waiter_of(id) {
             Waiter::Client { connection: place, sequence } => {
-                let moment = self.moment(now);
+                let (moment, view) = (self.moment(now), self.view.as_deref());
                 let Some(Some(connection)) = self.connections.get_mut(place as usize) else { return };
                 let timing = connection.answer(sequence, &self.limits, |answer, out| {
                     if let Some(answer) = answer {
-                        answer.encode(&reply, moment, out);
+                        answer.encode(&reply, moment, view, out);
                     }
                 });
                 self.answered.extend(timing);
@@ -136,9 +136,9 @@ impl DataThread {
         let index = REFUSAL_CODES.iter().position(|known| *known == code).unwrap_or(REFUSAL_CODES.len() - 1);
         bump(&self.counters(shared).refusals[index], 1);
         if let Refusal::Storage(what) = refusal
-            && self.storage_complaint_at + COMPLAIN_EVERY <= now.mono
+            && self.storage_complaint_at.is_none_or(|at| at + COMPLAIN_EVERY <= now.mono)
         {
-            self.storage_complaint_at = now.mono;
+            self.storage_complaint_at = Some(now.mono);
             tracing::error!("requests are refused: {what}");
         }
     }
