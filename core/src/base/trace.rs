@@ -192,6 +192,11 @@ pub const fn split(value: u64) -> [u32; 2] {
     [value as u32, (value >> 32) as u32]
 }
 
+/// What [`split`] took apart.
+pub const fn join(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
 /// One record as read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -219,7 +224,7 @@ pub fn records(words: &[u32]) -> impl Iterator<Item = Record<'_>> {
         Some(Record {
             kind: Kind::from_number(head as u16)?,
             node: record[1],
-            time: Micros(u64::from(record[2]) | u64::from(record[3]) << 32),
+            time: Micros(join(record[2], record[3])),
             payload: &record[4..],
         })
     })

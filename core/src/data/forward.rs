@@ -68,11 +68,7 @@ impl Shard {
     pub(super) fn forward_from(&mut self, request: RequestId, spec: PutSpec, own_refused: bool) {
         let id = self.op_id();
         let partition = spec.partition;
-        self.trace_key(
-            Kind::RequestStarted,
-            &[id as u32, (id >> 32) as u32, 2, u32::from(partition.0)],
-            &spec.key,
-        );
+        self.trace_started(id, 2, partition, &spec.key);
         if self.dot_givers(partition).is_empty() {
             let needed = spec.w;
             return self.refuse(request, spec.unsure(Refusal::ClusterDown { reachable: 0, needed }));

@@ -70,13 +70,6 @@ impl Shard {
         deadline: Micros,
     ) {
         self.counters.gets += 1;
-        let Some(needed) = r.or_else(|| self.keyspace(keyspace).map(|keyspace| keyspace.r)) else { return };
-        let (partition, cell_key) = self.cell_key(keyspace, &key);
-        if self.decides_alone(partition, Purpose::Read, needed)
-            && self.get_directly(id, partition, &key, &cell_key)
-        {
-            return;
-        }
         self.begin_get(id, Wanted::Read, keyspace, key, r, deadline);
     }
     pub(super) fn start_expire(
@@ -112,20 +105,22 @@ impl Shard {
         r: Option<u8>,
         deadline: Micros,
     ) {
-        let Some(view) = self.view.clone() else { return };
         let Some(r) = r.or_else(|| self.keyspace(keyspace).map(|keyspace| keyspace.r)) else { return };
         let (partition, cell_key) = self.cell_key(keyspace, &key);
+        if wanted == Wanted::Read
+            && self.decides_alone(partition, Purpose::Read, r)
+            && self.get_directly(request, partition, &key, &cell_key)
+        {
+            return;
+        }
+        let Some(view) = self.view.clone() else { return };
         let Some(plan) = Plan::new(&view, partition, r, Purpose::Read, self.config.sabotage) else { return };
         let (reachable, needed) = (plan.tally.possible(), plan.tally.needed());
         if plan.tally.verdict() == Verdict::Lost && wanted != Wanted::Explain {
             return self.refuse(request, Refusal::ClusterDown { reachable, needed });
         }
         let id = self.op_id();
-        self.trace_key(
-            Kind::RequestStarted,
-            &[id as u32, (id >> 32) as u32, 0, u32::from(partition.0)],
-            &key,
-        );
+        self.trace_started(id, 0, partition, &key);
         self.arm_deadline(id, deadline);
         let (asked, answers) = (SmallVec::new(), SmallVec::new());
         let hedge_at = Micros(0);

@@ -156,11 +156,7 @@ impl Work {
         match self {
             Work::Read(read) => WorkDone::Read(read.run(storage, cache)),
             Work::Scan(scan) => WorkDone::Scan(scan.run(storage, cache)),
-            Work::Job(mut job) => loop {
-                if let Some(done) = job.step(storage, cache, u64::MAX) {
-                    return WorkDone::Job(done);
-                }
-            },
+            Work::Job(job) => WorkDone::Job(job.run(storage, cache)),
         }
     }
 }

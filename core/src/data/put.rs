@@ -182,8 +182,7 @@ impl Shard {
         }
         let id = self.op_id();
         let verb = if spec.is_final { 3 } else { 1 };
-        let start = [id as u32, (id >> 32) as u32, verb, u32::from(partition.0)];
-        self.trace_key(Kind::RequestStarted, &start, &spec.key);
+        self.trace_started(id, verb, partition, &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -536,6 +535,10 @@ impl Shard {
             }
         }
     }
+    pub(super) fn trace_started(&mut self, id: OpId, verb: u32, partition: PartitionId, key: &[u8]) {
+        let [low, high] = split(id);
+        self.trace_key(Kind::RequestStarted, &[low, high, verb, u32::from(partition.0)], key);
+    }
     pub(super) fn trace_ended(&mut self, id: OpId, outcome: u32, acks: u8, hinted: u8) {
         self.trace_op(Kind::RequestEnded, id, &[outcome, u32::from(acks), u32::from(hinted)]);
     }
@@ -640,8 +643,7 @@ impl Shard {
             return self.answer_refused(asker, spec.partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        let start = [id as u32, (id >> 32) as u32, 3, u32::from(spec.partition.0)];
-        self.trace_key(Kind::RequestStarted, &start, &spec.key);
+        self.trace_started(id, 3, spec.partition, &spec.key);
         self.arm_deadline(id, spec.deadline);
         self.trace_stamped(id, spec.stamp);
         let partition = spec.partition;

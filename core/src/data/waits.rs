@@ -58,8 +58,7 @@ impl Waits {
             Until::Synced => &mut self.synced,
         };
         if let Waiter::Done(decided) = &waiter {
-            let at = decided.deadline;
-            self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
+            self.deadline = sooner(self.deadline, decided.deadline);
         }
         debug_assert!(queue.back().is_none_or(|last| last.0 <= ticket), "tickets are given in order");
         queue.push_back((ticket, waiter));
@@ -94,12 +93,11 @@ impl Waits {
         for queue in [&mut self.written, &mut self.synced] {
             queue.retain(|(_, waiter)| {
                 let Waiter::Done(decided) = waiter else { return true };
-                let at = decided.deadline;
-                if at <= now {
+                if decided.deadline <= now {
                     expired.push((decided.request, decided.op));
                     return false;
                 }
-                self.deadline = Some(self.deadline.map_or(at, |known| known.min(at)));
+                self.deadline = sooner(self.deadline, decided.deadline);
                 true
             });
         }
@@ -112,4 +110,8 @@ impl Waits {
     pub fn len(&self) -> usize {
         self.written.len() + self.synced.len()
     }
+}
+
+fn sooner(known: Option<Micros>, at: Micros) -> Option<Micros> {
+    Some(known.map_or(at, |known| known.min(at)))
 }

@@ -446,14 +446,11 @@ impl Db {
         }
         let edit = Edit { sealed: self.log.ends(), ..Edit::default() };
         self.pending.push_back(Pending { edit, ..Pending::default() });
-        let Some(mut job) = self.install() else { return false };
-        loop {
-            if let Some(done) = job.step(storage, cache, u64::MAX) {
-                let is_done = done.result.is_ok();
-                self.on_job(done);
-                return is_done;
-            }
-        }
+        let Some(job) = self.install() else { return false };
+        let done = job.run(storage, cache);
+        let is_done = done.result.is_ok();
+        self.on_job(done);
+        is_done
     }
     /// Freezes the memtable, so that a flush is due.
     pub fn freeze(&mut self) {

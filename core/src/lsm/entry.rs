@@ -32,6 +32,12 @@ pub(super) fn key_prefix(key: &[u8]) -> u64 {
     u64::from_be_bytes(prefix)
 }
 
+/// All 64 bits for a table in memory from the half of a hash that it keeps.
+#[inline]
+pub(super) fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Seed of [`key_hash`]. On disk (filters and tags): never change.
 const KEY_HASH_SEED: u64 = 0x6b76_6f72_756d_0002;
 

@@ -146,6 +146,14 @@ impl Job {
         }
     }
 
+    /// Does all of it.
+    pub fn run<S: Storage>(mut self, storage: &mut S, cache: &mut BlockCache) -> JobDone {
+        loop {
+            if let Some(done) = self.step(storage, cache, u64::MAX) {
+                return done;
+            }
+        }
+    }
     /// Does work of about `budget_bytes`; `Some` when it is finished. A failed job has changed nothing that counts.
     pub fn step<S: Storage>(
         &mut self,

@@ -9,7 +9,7 @@
 
 use super::{
     batch::{Op, Ops},
-    entry::{Kind, key_prefix},
+    entry::{Kind, key_prefix, spread},
     ranges::Ranges,
 };
 use crate::base::{DecodeError, checksum_seeded};
@@ -104,24 +104,19 @@ impl Slots {
 struct Index(HashTable<(u32, u32)>);
 
 impl Index {
-    /// All 64 bits from the half that is kept.
-    #[inline]
-    fn spread(half: u32) -> u64 {
-        u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
     #[inline]
     fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let half = hash as u32;
-        let found = self.0.find(Index::spread(half), |(other, number)| *other == half && is_it(*number));
+        let found = self.0.find(spread(half), |(other, number)| *other == half && is_it(*number));
         found.map(|(_, number)| *number)
     }
     fn insert(&mut self, hash: u64, number: u32) {
         let half = hash as u32;
-        self.0.insert_unique(Index::spread(half), (half, number), |(half, _)| Index::spread(*half));
+        self.0.insert_unique(spread(half), (half, number), |(half, _)| spread(*half));
     }
     fn remove(&mut self, hash: u64, number: u32) {
         let half = hash as u32;
-        if let Ok(found) = self.0.find_entry(Index::spread(half), |(_, other)| *other == number) {
+        if let Ok(found) = self.0.find_entry(spread(half), |(_, other)| *other == number) {
             found.remove();
         }
     }

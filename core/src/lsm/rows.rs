@@ -10,6 +10,7 @@
 //! Rows lie in chunks, each cut into slots of one size, so that a new value of about the size of the old one is written in
 //! its place. The chunk that was filled first goes first, unless most of what it holds was read since.
 
+use super::entry::spread;
 use super::ranges::Ranges;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -101,10 +102,11 @@ impl Place {
     }
 }
 
-/// Spreads the half of a hash that is kept beside a place.
-#[inline]
-fn spread(half: u32) -> u64 {
-    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+/// Takes a row out of the index.
+fn unlink(index: &mut HashTable<(u32, Place)>, half: u32, place: Place) {
+    if let Ok(found) = index.find_entry(spread(half), |(_, other)| *other == place) {
+        found.remove();
+    }
 }
 
 /// See the module.
@@ -237,9 +239,7 @@ impl Rows {
         self.index.find(spread(half), is_it).map(|(_, place)| *place)
     }
     fn remove_at(&mut self, place: Place, half: u32) {
-        if let Ok(found) = self.index.find_entry(spread(half), |(_, other)| *other == place) {
-            found.remove();
-        }
+        unlink(&mut self.index, half, place);
         let chunk = &mut self.chunks[place.chunk()];
         chunk.used -= 1;
         chunk.slot_mut(place.slot())[4..8].copy_from_slice(&FREE.to_le_bytes());
@@ -309,10 +309,7 @@ impl Rows {
         let (slots, steps) = (chunk.slot_count(), chunk.slot_bytes / STEP_BYTES);
         for slot in 0..slots {
             if let Some((half, ..)) = parts(chunk.slot(slot)) {
-                let place = Place::new(number, slot);
-                if let Ok(found) = self.index.find_entry(spread(half), |(_, other)| *other == place) {
-                    found.remove();
-                }
+                unlink(&mut self.index, half, Place::new(number, slot));
             }
         }
         if (chunk.used as usize) < slots

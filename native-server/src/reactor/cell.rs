@@ -1,4 +1,5 @@
 use super::DiskHands;
+use super::seldom::Seldom;
 use crate::disk::Disk;
 use kvorum_core::base::Micros;
 use kvorum_core::data::{Counters, Input, Shard, Snapshot};
@@ -30,10 +31,10 @@ pub struct ShardSeat {
     pub is_traced: bool,
     /// When counters were last published.
     pub published_at: Micros,
-    /// Puts onto crowded keys that the log has told of, and when.
-    pub crowded: (u64, Micros),
-    /// When the log last told of a failed read; nothing before the first.
-    pub unreadable_at: Option<Micros>,
+    /// Puts onto crowded keys that the log has told of.
+    pub crowded: (u64, Seldom),
+    /// Failed reads in the log.
+    pub unreadable: Seldom,
     /// What the log has told of an engine that takes no writes.
     pub refusing: Refusing,
 }
@@ -41,16 +42,13 @@ pub struct ShardSeat {
 /// What the log has told of an engine that takes no writes.
 #[derive(Debug, Default)]
 pub struct Refusing {
-    /// When it last said so.
-    told_at: Option<Micros>,
+    told: Seldom,
     /// It said so, and not yet that it is over.
     is_told: bool,
     /// When writes were last refused. An engine that tries again refuses none for the moment that takes.
     seen_at: Micros,
 }
 
-/// How often the log says that an engine takes no writes.
-const TELL_REFUSING_EVERY: Micros = Micros::from_secs(10);
 /// It takes writes again when it has taken them for so long: it tries every second.
 const RECOVERED_AFTER: Micros = Micros::from_secs(3);
 
@@ -59,10 +57,8 @@ impl Refusing {
     pub fn note(&mut self, now: Micros, is_refusing: bool) -> Option<bool> {
         if is_refusing {
             self.seen_at = now;
-            let is_due = self.told_at.is_none_or(|at| at + TELL_REFUSING_EVERY <= now);
-            if is_due {
-                (self.told_at, self.is_told) = (Some(now), true);
-            }
+            let is_due = self.told.is_due(now);
+            self.is_told |= is_due;
             return is_due.then_some(true);
         }
         let is_over = self.is_told && self.seen_at + RECOVERED_AFTER <= now;

@@ -109,30 +109,24 @@ impl Effect {
     }
 }
 
-/// Hashes of keys in flight.
+/// Hashes of keys in flight, as often as they are: no more of them than commands.
 #[derive(Debug, Default)]
-struct InFlight {
-    hashes: Vec<u32>,
-    left: u32,
-}
+struct InFlight(Vec<u32>);
 
 impl InFlight {
     #[inline]
     fn begin(&mut self, hash: u32) {
-        self.left += 1;
-        self.hashes.push(hash);
+        self.0.push(hash);
     }
-    /// One is answered. Which one is not kept: all are forgotten when none is left.
     #[inline]
-    fn end(&mut self) {
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            self.hashes.clear();
+    fn end(&mut self, hash: u32) {
+        if let Some(at) = self.0.iter().position(|other| *other == hash) {
+            self.0.swap_remove(at);
         }
     }
     #[inline]
     fn has(&self, hash: u32) -> bool {
-        self.left > 0 && self.hashes.contains(&hash)
+        self.0.contains(&hash)
     }
 }
 
@@ -151,6 +145,8 @@ pub enum Pending {
         is_silent: bool,
         /// What it does to its key.
         effect: Effect,
+        /// The hash of its key.
+        hash: u32,
     },
     /// A task is at work.
     Task {
@@ -317,12 +313,12 @@ impl Connection {
         }
     }
     #[inline]
-    fn end(&mut self, effect: Effect) {
+    fn end(&mut self, effect: Effect, hash: u32) {
         if effect.reads() {
-            self.reads.end();
+            self.reads.end(hash);
         }
         if effect.writes() {
-            self.writes.end();
+            self.writes.end(hash);
         }
     }
     /// Puts a command behind the others and returns its sequence.
@@ -372,12 +368,12 @@ impl Connection {
     ) -> Option<Timing> {
         let index = sequence.wrapping_sub(self.base) as usize;
         let pending = self.ring.get_mut(index)?;
-        let (answer, timing, protocol, is_silent, effect) = match pending {
-            Pending::Asked { answer, timing, protocol, is_silent, effect } => {
-                (Some(&*answer), *timing, *protocol, *is_silent, *effect)
+        let (answer, timing, protocol, is_silent, effect, hash) = match pending {
+            Pending::Asked { answer, timing, protocol, is_silent, effect, hash } => {
+                (Some(&*answer), *timing, *protocol, *is_silent, *effect, *hash)
             }
             Pending::Task { timing, protocol, is_silent } => {
-                (None, *timing, *protocol, *is_silent, Effect::None)
+                (None, *timing, *protocol, *is_silent, Effect::None, 0)
             }
             Pending::Ready(_) => return None,
         };
@@ -408,7 +404,7 @@ impl Connection {
             *pending = Pending::Ready(bytes);
             self.note_answer(count, limits);
         }
-        self.end(effect);
+        self.end(effect, hash);
         Some(timing)
     }
     /// Fits the window to the size of answers, and cuts off a client for which too much is kept.
@@ -510,5 +506,25 @@ fn silence(before: ReplyMode, mode: &mut ReplyMode) -> bool {
             true
         }
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_answered_is_in_flight_no_more_though_others_are() {
+        let mut reads = InFlight::default();
+        reads.begin(0);
+        for hash in 1..10_000 {
+            reads.begin(hash);
+            reads.begin(hash);
+            reads.end(hash);
+            assert!(reads.has(hash) && reads.has(0), "one of two is answered");
+            reads.end(hash);
+            assert!(!reads.has(hash));
+        }
+        assert_eq!(reads.0, [0]);
     }
 }

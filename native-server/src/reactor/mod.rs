@@ -15,6 +15,7 @@ mod disk_hands;
 mod histogram;
 mod ids;
 mod mailbox;
+mod seldom;
 mod shared;
 mod tasks;
 mod thread;

@@ -10,6 +10,7 @@ use super::cell::ShardMail;
 use super::connection::{Connection, Limits, Timing};
 use super::control_seat::ControlSeat;
 use super::mailbox::Mail;
+use super::seldom::Seldom;
 use super::shared::{Shared, Stage, ThreadCounters, bump};
 use super::tasks::{Running, TaskSlot};
 use crate::command::Task;
@@ -114,9 +115,9 @@ pub struct DataThread {
     stop_by: Option<Micros>,
     links_due: Micros,
     /// When the log last said that a disk refuses writes.
-    storage_complaint_at: Option<Micros>,
+    storage_complaint: Seldom,
     /// When it last said that somebody speaks HTTP to the port for clients.
-    http_told_at: Option<Micros>,
+    http_told: Seldom,
     /// Connections that are read past until they have had time to read an error.
     draining: Vec<u32>,
 }
@@ -170,8 +171,8 @@ impl DataThread {
             trace: Trace::default(),
             stop_by: None,
             links_due: Micros(0),
-            storage_complaint_at: None,
-            http_told_at: None,
+            storage_complaint: Seldom::default(),
+            http_told: Seldom::default(),
             draining: Vec::new(),
         })
     }

@@ -6,8 +6,8 @@ use crate::command::NodeSettings;
 use crate::disk::Disk;
 use crate::peer::Greeting;
 use crate::reactor::{
-    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, Refusing, ShardCell, ShardMail,
-    ShardSeat, Shared, Stage, WAKER,
+    ControlSeat, DataThread, DiskHands, IdleHands, Listeners, Mailbox, ShardCell, ShardMail, ShardSeat,
+    Shared, Stage, WAKER,
 };
 use kvorum_core::base::{Kept, Micros, Sabotage, ShardIndex};
 use kvorum_core::control::{Config as ControlConfig, Control, Start};
@@ -202,19 +202,9 @@ fn open_shards(options: &ServerOptions, data: &DataDir, clock: Clock) -> Result<
         );
         let (hands, idle) = DiskHands::new(usize::from(index), disk.clone());
         let published_at = Micros(0);
-        let (crowded, unreadable_at) = ((0, Micros(0)), None);
-        let (is_traced, refusing) = (false, Refusing::default());
-        let seat = ShardSeat {
-            shard,
-            disk,
-            cache,
-            hands,
-            is_traced,
-            published_at,
-            crowded,
-            unreadable_at,
-            refusing,
-        };
+        let (is_traced, crowded, unreadable, refusing) = Default::default();
+        let seat =
+            ShardSeat { shard, disk, cache, hands, is_traced, published_at, crowded, unreadable, refusing };
         seats.push((seat, idle));
     }
     Ok((seats, first_kept))

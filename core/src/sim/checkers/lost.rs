@@ -1,8 +1,8 @@
 //! C2 (and C7): no acknowledged write is lost.
 //!
 //! `lww`: what is there at the end is a write that no acknowledged write came wholly after; absence wants a delete or
-//! an end of that kind ([`Voters`] says which pairs only the clocks order). `siblings`: each acknowledged value is there, or some write may have covered it: one that had
-//! read it, or one without a context, not over before it began. That is enough for the transitive case too: whoever
+//! an end of that kind ([`Voters`] says which pairs only the clocks order). `siblings`: each acknowledged value is there,
+//! or some write may have covered it: one that had read it, or one without a context, not over before it began. That is enough for the transitive case too: whoever
 //! covered it *first* had read it or wrote blindly.
 
 use super::{FinalKey, Voters, by_key, may_have_ended, superseder};
@@ -104,6 +104,6 @@ fn lost_of_siblings<'a>(
 fn may_cover(cover: &Record, number: OpNumber, covered: &Record, voters: &Voters) -> bool {
     let (Asked::Put { seen, .. } | Asked::Delete { seen }) = &cover.asked else { return false };
     cover.may_count()
-        && (!cover.is_before(covered) || voters.may_overrule(cover, covered))
+        && !voters.must_yield(cover, covered)
         && seen.as_ref().is_none_or(|seen| seen.values.contains(&number))
 }

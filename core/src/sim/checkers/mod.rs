@@ -95,9 +95,9 @@ fn superseder<'a>(
     of_key: &[(OpNumber, &'a Record)],
     voters: &Voters,
 ) -> Option<(OpNumber, &'a Record)> {
-    let later = of_key.iter().filter(|(_, other)| {
-        other.is_write() && other.is_done() && record.is_before(other) && !voters.may_overrule(record, other)
-    });
+    let later = of_key
+        .iter()
+        .filter(|(_, other)| other.is_write() && other.is_done() && voters.must_yield(record, other));
     later.max_by_key(|(_, other)| other.started).copied()
 }
 

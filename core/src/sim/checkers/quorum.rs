@@ -2,7 +2,7 @@
 //! an operation before it was called done.
 
 use super::Voters;
-use crate::base::trace::{Kind, Record};
+use crate::base::trace::{Kind, Record, join};
 use crate::base::{MemberId, Micros, PartitionId};
 use crate::sim::verdict::{Checker, Violation};
 use crate::version::{Hlc, Stamp};
@@ -49,8 +49,8 @@ pub struct QuorumChecker {
 const RUNNING_MAX: usize = 20_000;
 
 fn op_of(record: &Record<'_>) -> u64 {
-    let word = |index: usize| u64::from(record.payload.get(index).copied().unwrap_or_default());
-    word(0) | word(1) << 32
+    let word = |index: usize| record.payload.get(index).copied().unwrap_or_default();
+    join(word(0), word(1))
 }
 
 impl QuorumChecker {
@@ -97,7 +97,7 @@ impl QuorumChecker {
                 }
             }
             (kind @ (Kind::Restamped | Kind::PlannedAgain), [_, _, low, high, ..]) => {
-                let again = u64::from(*low) | u64::from(*high) << 32;
+                let again = join(*low, *high);
                 if again != name.1
                     && let Some(Running { partition, is_write, is_final, is_outrun, stamp, .. }) =
                         self.running.remove(&name)
@@ -116,7 +116,7 @@ impl QuorumChecker {
             }
             (Kind::Stamped, [_, _, low, high, member]) => {
                 if let Some(running) = self.running.get_mut(&name) {
-                    let hlc = Hlc(u64::from(*low) | u64::from(*high) << 32);
+                    let hlc = Hlc(join(*low, *high));
                     running.stamp = Some(Stamp { hlc, member: MemberId(*member as u16) });
                 }
             }

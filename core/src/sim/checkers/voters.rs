@@ -17,9 +17,13 @@ impl Voters {
     pub fn note(&mut self, stamp: Stamp, voters: &BTreeSet<u32>) {
         self.0.entry(stamp).or_insert_with(|| voters.clone());
     }
+    /// Whether `first` was acknowledged before `second` began and must not win over it.
+    pub fn must_yield(&self, first: &Record, second: &Record) -> bool {
+        first.is_before(second) && !self.may_overrule(first, second)
+    }
     /// Whether `first`, acknowledged before `second` began, may win over it all the same: one of their quorums was
     /// sloppy, no member was in both, and the clocks say so.
-    pub fn may_overrule(&self, first: &Record, second: &Record) -> bool {
+    fn may_overrule(&self, first: &Record, second: &Record) -> bool {
         let done = |record: &Record| match record.outcome {
             Outcome::Done { hinted, stamp: Some(stamp) } => Some((hinted, stamp)),
             _ => None,

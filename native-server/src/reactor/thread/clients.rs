@@ -9,7 +9,7 @@ use super::requests::after_answer;
 use super::{DataThread, KIND_CLIENT, SCRATCH_BYTES, mark};
 use crate::command::{Answer, ClientInfo, Plan, Session, Verb, plan};
 use crate::resp::{Args, Step};
-use kvorum_core::base::{Micros, Now, hash_key};
+use kvorum_core::base::{Now, hash_key};
 use kvorum_core::data::Op;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
@@ -17,9 +17,6 @@ use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// How often the log says that somebody speaks HTTP to this port.
-const WARN_EVERY: Micros = Micros::from_secs(10);
 
 impl DataThread {
     pub(super) fn accept_clients(&mut self, shared: &Arc<Shared>) {
@@ -239,8 +236,7 @@ impl DataThread {
 
     /// Once for many: a page can try as often as it likes.
     fn warn_of_http(&mut self, now: Now, connection: &Connection) {
-        if self.http_told_at.is_none_or(|at| at + WARN_EVERY <= now.mono) {
-            self.http_told_at = Some(now.mono);
+        if self.http_told.is_due(now.mono) {
             tracing::warn!(
                 "client {} sent POST or Host: to the port for Redis clients and was hung up on; nothing behind that was run: a web \
                  page may be trying to reach this node through a browser",
@@ -286,7 +282,7 @@ impl DataThread {
         let protocol = connection.session.protocol;
         let is_silent = connection.is_silent_now();
         let timing = Timing { since: now.mono, family: Family::of(&op) };
-        let sequence = connection.push(Pending::Asked { answer, timing, protocol, is_silent, effect });
+        let sequence = connection.push(Pending::Asked { answer, timing, protocol, is_silent, effect, hash });
         let waiter = Waiter::Client { connection: place as u32, sequence };
         self.request(shared, now, pack(self.index, waiter), op);
     }

@@ -13,8 +13,6 @@ use kvorum_core::message::PeerMessage;
 use kvorum_core::version::{SIBLING_COUNT_MAX, SIBLING_COUNT_WARN};
 use std::sync::Arc;
 
-/// How often the log says that keys are crowded.
-const COMPLAIN_EVERY: Micros = Micros::from_secs(10);
 /// How often a shard's counters are published.
 const PUBLISH_EVERY: Micros = Micros::from_millis(100);
 
@@ -141,8 +139,7 @@ impl DataThread {
                     seat.shard.handle(now, Input::Log(done));
                 }
                 Output::Unreadable(error) => {
-                    if seat.unreadable_at.is_none_or(|at| at + COMPLAIN_EVERY <= now.mono) {
-                        seat.unreadable_at = Some(now.mono);
+                    if seat.unreadable.is_due(now.mono) {
                         tracing::error!(
                             "a read of the disk failed: {error}; if a file is damaged, move the data folder away and start \
                              with an empty one and --join, and the other nodes refill it"
@@ -178,13 +175,13 @@ impl DataThread {
         if seat.published_at + PUBLISH_EVERY <= now.mono {
             seat.published_at = now.mono;
             let counters = seat.shard.gauged();
-            let (told, told_at) = seat.crowded;
-            if counters.crowded_puts > told && (told == 0 || told_at + COMPLAIN_EVERY <= now.mono) {
-                seat.crowded = (counters.crowded_puts, now.mono);
+            let (told, is_told) = &mut seat.crowded;
+            if counters.crowded_puts > *told && is_told.is_due(now.mono) {
+                let more = counters.crowded_puts - core::mem::replace(told, counters.crowded_puts);
                 tracing::warn!(
                     "{} more puts left keys with {SIBLING_COUNT_WARN} or more concurrent values: clients should read them with \
                      KV.GET … WITHCONTEXT and put what they make of them with that context; at {SIBLING_COUNT_MAX} puts are refused",
-                    counters.crowded_puts - told
+                    more
                 );
             }
             let why = seat.shard.refuses_writes();

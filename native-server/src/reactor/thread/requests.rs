@@ -13,8 +13,6 @@ use std::sync::Arc;
 
 /// How long a client's request may take before it is answered as not done or in doubt.
 const REQUEST_TIME: Micros = Micros::from_secs(5);
-/// How often the log says that a disk refuses writes.
-const COMPLAIN_EVERY: Micros = Micros::from_secs(10);
 
 impl DataThread {
     /// Leaves a request for its shard.
@@ -136,9 +134,8 @@ impl DataThread {
         let index = REFUSAL_CODES.iter().position(|known| *known == code).unwrap_or(REFUSAL_CODES.len() - 1);
         bump(&self.counters(shared).refusals[index], 1);
         if let Refusal::Storage(what) = refusal
-            && self.storage_complaint_at.is_none_or(|at| at + COMPLAIN_EVERY <= now.mono)
+            && self.storage_complaint.is_due(now.mono)
         {
-            self.storage_complaint_at = Some(now.mono);
             tracing::error!("requests are refused: {what}");
         }
     }
