@@ -399,7 +399,7 @@ impl Db {
         if self.poison.is_some() {
             return Some(Error::Poisoned);
         }
-        if self.log.is_stalled() || self.stalled.for_space {
+        if self.log.lacks_space() || self.stalled.for_space {
             return Some(Error::NoSpace);
         }
         let queued_bytes_max = u64::from(self.options.memtable_bytes).max(QUEUED_BYTES_MIN);

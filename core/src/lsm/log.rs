@@ -172,6 +172,9 @@ pub(super) struct Log {
     /// Whether that write was to be synced: somebody waits for it.
     is_retry_synced: bool,
     is_stalled: bool,
+    /// From a write that failed for lack of space until one succeeds, tries in between included: what would be taken
+    /// during a try that fails too is left in doubt for nothing.
+    lacks_space: bool,
     /// Written and not synced; the names of new segments likewise.
     unsynced: BTreeSet<u64>,
     is_dir_unsynced: bool,
@@ -206,6 +209,7 @@ impl Log {
             retry: Vec::new(),
             is_retry_synced: false,
             is_stalled: false,
+            lacks_space: false,
             unsynced: BTreeSet::new(),
             is_dir_unsynced: false,
             sync_flight: None,
@@ -223,6 +227,9 @@ impl Log {
     }
     pub(super) fn is_stalled(&self) -> bool {
         self.is_stalled
+    }
+    pub(super) fn lacks_space(&self) -> bool {
+        self.lacks_space
     }
     pub(super) fn unstall(&mut self) {
         self.is_stalled = false;
@@ -346,6 +353,7 @@ impl Log {
         let LogDone { write, result } = done;
         match result {
             Ok(()) => {
+                self.lacks_space = false;
                 self.written = self.written.max(write.through);
                 if write.is_synced {
                     self.synced = self.synced.max(write.through);
@@ -372,6 +380,7 @@ impl Log {
                 self.retry = write.parts;
                 self.is_retry_synced = write.is_synced;
                 self.is_stalled = true;
+                self.lacks_space = true;
                 Ok(())
             }
             Err(error) => Err(error),

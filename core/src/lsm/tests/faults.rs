@@ -204,6 +204,8 @@ fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
             rig.write_log(true);
             rig.work();
             assert!(rig.disk.calls() <= refused + 30, "no hot loop");
+            rig.db.retry();
+            assert_eq!(rig.db.refusing(), Some(Error::NoSpace), "seed {seed}: a try is not yet a success");
             rig.disk.faults_mut().capacity_bytes = None;
             rig.db.retry();
             for _ in 0..4 {
