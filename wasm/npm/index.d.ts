@@ -28,6 +28,7 @@ export type KvorumErrorCode =
   | "PANICKED"; // the module has stopped for good; load the page (or start the worker) anew
 
 export class KvorumError extends Error {
+  private constructor();
   readonly code: KvorumErrorCode;
   /** The same call may succeed soon. */
   readonly retryable: boolean;
@@ -60,6 +61,7 @@ export type BatchOperation =
 
 /** One engine: commit log, memtable, SSTables. Keys to 65,535 bytes, values to 16 MiB. */
 export class Store {
+  private constructor();
   static open(options: StoreOptions): Promise<Store>;
   readonly storage: "memory";
   put(key: BytesLike, value: BytesLike): Promise<void>;
@@ -165,6 +167,7 @@ export interface EventBatch {
 }
 
 export class Cluster {
+  private constructor();
   static create(options: ClusterOptions): Promise<Cluster>;
   client(node: NodeRef): ClusterClient;
   readonly fault: Faults;
