@@ -3,9 +3,12 @@
 //! Glue alone: core decides, and the package around this module (`wasm/npm`) checks what it is given and words the
 //! types. Whatever fails crosses the border as [`Fault`]: a code, a sentence, and whether to try again.
 
+mod answer;
+mod cluster;
 mod fault;
 mod store;
 
+pub use cluster::{Calm, Cluster};
 pub use fault::Fault;
 pub use store::{Cursor, Store, WriteBatch};
 

@@ -88,10 +88,8 @@ impl Cursor {
 impl Store {
     /// A new, empty one.
     pub fn open(memtable_bytes: u32) -> Result<Store, Fault> {
-        let hash_seed = getrandom::u64().map_err(|error| Fault {
-            code: "STORAGE_UNAVAILABLE",
-            message: format!("no source of random numbers here: {error}"),
-            retryable: false,
+        let hash_seed = getrandom::u64().map_err(|error| {
+            Fault::new("STORAGE_UNAVAILABLE", format!("no source of random numbers here: {error}"))
         })?;
         let options = Options { memtable_bytes, table_bytes: 2 << 20, hash_seed, ..Options::default() };
         let (mut disk, mut cache) = (MemoryDisk::new(), BlockCache::new(CACHE_BYTES));

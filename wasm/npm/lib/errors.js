@@ -3,13 +3,14 @@ export class KvorumError extends Error {
   /**
    * @param {import("../index.js").KvorumErrorCode} code
    * @param {string} message
-   * @param {{ retryable?: boolean, cause?: unknown }} [more]
+   * @param {{ retryable?: boolean, refusal?: string | null, cause?: unknown }} [more]
    */
   constructor(code, message, more = {}) {
     super(message, "cause" in more ? { cause: more.cause } : undefined);
     this.name = "KvorumError";
     this.code = code;
     this.retryable = more.retryable ?? false;
+    this.refusal = more.refusal ?? null;
   }
 }
 

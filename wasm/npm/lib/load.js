@@ -70,8 +70,8 @@ function translated(error) {
     return again(stopped);
   }
   if (error instanceof Error) return error;
-  const { code, message, retryable } = /** @type {any} */ (error);
-  return new KvorumError(code, message, { retryable });
+  const { code, message, retryable, refusal } = /** @type {any} */ (error);
+  return new KvorumError(code, message, { retryable, refusal });
 }
 
 /**
