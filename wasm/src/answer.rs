@@ -4,7 +4,9 @@ use crate::Fault;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use kvorum_core::data::{ReadReply, Refusal, Reply};
 use kvorum_core::node::dot_text;
-use kvorum_core::sim::{Guest, GuestAnswer, GuestAsk, GuestNumber, NODE_COUNT_MAX, NodeIndex, Options, World};
+use kvorum_core::sim::{
+    Guest, GuestAnswer, GuestAsk, GuestNumber, NODE_COUNT_MAX, NodeIndex, Options, World,
+};
 use kvorum_core::version::{Actor, Cell, Sibling};
 use std::collections::BTreeSet;
 use wasm_bindgen::JsValue;

@@ -182,15 +182,14 @@ test("a crashed owner is declared down by two reporters, its writes are hinted a
   });
 });
 
-test("a minority without enough votes refuses, and says so", async () => {
-  await calm({ nodes: 3 }, async (cluster) => {
+test("what too few can answer is refused, and says so", async () => {
+  await calm({}, async (cluster) => {
     await cluster.client(0).put("k", "v");
-    cluster.fault.crash(1);
-    cluster.fault.crash(2, { power: true });
-    const refused = cluster.client(0).put("k", "w");
-    await assert.rejects(refused, (error) => error instanceof KvorumError && ["NOT_DONE", "IN_DOUBT"].includes(error.code));
+    for (const node of [2, 3, 4]) cluster.fault.crash(node, { power: node === 3 });
+    // Nobody is down yet: they are asked, and nobody knows what became of it.
+    await assert.rejects(cluster.client(0).put("k", "w", { w: 3 }), fails("IN_DOUBT", /of 3/));
     cluster.run({ until: cluster.now + 5 * second });
-    await assert.rejects(cluster.client(0).put("k", "x"), (error) => {
+    await assert.rejects(cluster.client(0).put("k", "x", { w: 3 }), (error) => {
       fails("NOT_DONE", /./)(error);
       assert.equal(error.retryable, true);
       assert.equal(error.refusal, "CLUSTERDOWN");
@@ -265,7 +264,7 @@ test("message kinds are named as in core", async () => {
   const named = {};
   for (const [file, first] of [["control", 0], ["data", 256]]) {
     const source = await readFile(new URL(`../../../core/src/message/${file}.rs`, import.meta.url), "utf8");
-    for (const [, name, number] of source.matchAll(/(?:ControlMessage|DataMessage|Word)::(\w+)(?: \{[^}]*\}|\([^)]*\))? => (\d+),/g)) named[first + Number(number)] = name;
+    for (const [, name, number] of source.matchAll(/(?:ControlMessage|DataMessage|Word)::(\w+)(?: \{[^}]*\}|\([^)]*\))? => (\d+),/g)) if (number !== "0") named[first + Number(number)] = name;
   }
   assert.deepEqual({ ...MESSAGE_KINDS }, named);
 });
