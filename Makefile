@@ -29,13 +29,37 @@ test: ## Everything that must hold, in under 20 minutes on 2 cores
 	$(MAKE) no-std
 	$(CARGO) test --workspace --locked --exclude kvorum-tests
 	$(CARGO) test -p kvorum-tests --locked --test tidy
-	$(MAKE) build soak-short sabotage-recorded
+	$(MAKE) build soak-short sabotage-recorded wasm-test
 	$(CARGO) test -p kvorum-tests --release --locked --test '*' -- --test-threads 1
 
 .PHONY: no-std
 no-std: ## The core builds without std, for WASM and for bare metal
 	$(CARGO) build -p kvorum-core --locked --no-default-features --target wasm32-unknown-unknown
 	$(CARGO) build -p kvorum-core --locked --no-default-features --target thumbv7em-none-eabihf
+
+.PHONY: wasm wasm-test npm npm-check wasm-bench
+wasm: ## The module and its bindings, quickly, into wasm/npm/dist
+	tests/tools/need.sh targets node npm-package
+	$(CARGO) run --quiet --locked -p kvorum-xtask -- bindgen
+wasm-test: build wasm ## The package: its tests in Node, its types, and the same digests in a page and a worker
+	tests/tools/need.sh chromium
+	cd wasm/npm && npm run --silent test && npm run --silent test:types && npm run --silent test:browser
+wasm-bench: build wasm ## Events a second in WebAssembly against native, and sizes
+	node wasm/npm/bench.mjs
+
+# As it is published: by wasm-pack, which must find the tools of our versions and download none.
+NPM_OUT := target/npm
+npm: ## The package `kvorum` as it is published, a tarball in target/npm
+	tests/tools/need.sh targets node npm-package wasm-pack
+	rm -rf wasm/npm/dist $(NPM_OUT) && mkdir -p $(NPM_OUT)
+	PATH="$(CURDIR)/.tools/cargo/bin:$(CURDIR)/wasm/npm/node_modules/.bin:$$PATH" wasm-pack build wasm --target web \
+		--profile wasm-release --mode no-install --no-pack --no-typescript --out-dir npm/dist -- --locked
+	mv wasm/npm/dist/kvorum_wasm_bg.wasm wasm/npm/dist/kvorum.wasm
+	rm -f wasm/npm/dist/.gitignore # It would keep the module out of the tarball.
+	cd wasm/npm && npm pack --silent --pack-destination ../../$(NPM_OUT)
+npm-check: build npm ## That tarball in a fresh project: in Node, in a page and a worker; publint, attw, sizes
+	tests/tools/need.sh chromium
+	node wasm/npm/test/package.mjs $(NPM_OUT)/kvorum-*.tgz
 
 .PHONY: soak-short soak
 soak-short: ## 300 seeds of the simulator

@@ -44,6 +44,19 @@ for what in "$@"; do
     clients)
       [ -d tests/clients/node_modules/redis ] || (cd tests/clients && npm ci --silent --no-audit --no-fund)
       ;;
+    npm-package)
+      # wasm-opt, TypeScript, the package checkers and the browser's driver, as wasm/npm's lock file names them.
+      [ -e wasm/npm/node_modules/.bin/wasm-opt ] || (cd wasm/npm && npm ci --silent --no-audit --no-fund)
+      ;;
+    chromium) has chromium || apt chromium ;;
+    wasm-pack)
+      # Only for `make npm`. wasm-bindgen-cli must be of the library's very version; its own lock file names crates that
+      # some registries do not have, so it goes without.
+      version=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
+      [ -x .tools/cargo/bin/wasm-pack ] || cargo install --quiet --root .tools/cargo wasm-pack --version 0.15.1
+      .tools/cargo/bin/wasm-bindgen --version 2>/dev/null | grep -qx "wasm-bindgen $version" ||
+        cargo install --quiet --root .tools/cargo wasm-bindgen-cli --version "$version"
+      ;;
     *) echo "need.sh: nobody knows how to get \`$what\`" >&2; exit 2 ;;
   esac
 done

@@ -28,9 +28,12 @@ export type KvorumErrorCode =
   | "PANICKED"; // the module has stopped for good; load the page (or start the worker) anew
 
 export class KvorumError extends Error {
+  private constructor();
   readonly code: KvorumErrorCode;
   /** The same call may succeed soon. */
   readonly retryable: boolean;
+  /** The word by which a node of a cluster refused, as in RESP ("CLUSTERDOWN", "TRYAGAIN", …); `null` if none did. */
+  readonly refusal: string | null;
 }
 
 // ---------------------------------------------------------------------------------------------------- the store
@@ -60,6 +63,7 @@ export type BatchOperation =
 
 /** One engine: commit log, memtable, SSTables. Keys to 65,535 bytes, values to 16 MiB. */
 export class Store {
+  private constructor();
   static open(options: StoreOptions): Promise<Store>;
   readonly storage: "memory";
   put(key: BytesLike, value: BytesLike): Promise<void>;
@@ -123,6 +127,7 @@ export interface ReadResult {
   siblings: Sibling[];
   /** Hand it to the put that resolves them. `null` when the key was never written. */
   context: string | null;
+  /** Answers that were waited for. */
   acks: number;
 }
 export interface WriteResult {
@@ -130,19 +135,34 @@ export interface WriteResult {
   /** How many of them are hints, kept by fallbacks. */
   hinted: number;
 }
-export interface PutOptions {
+export interface AskOptions {
+  /**
+   * `false`: nothing runs now; the promise settles in a later `step` or `run`. By default the cluster runs until the
+   * answer has come, and before the first request of a calm one until it has formed.
+   */
+  run?: boolean;
+}
+export interface PutOptions extends AskOptions {
   /** From an earlier get through any node. */
   context?: string | null;
   w?: number;
   ttlMs?: number;
 }
 
+export interface GetOptions extends AskOptions {
+  r?: number;
+}
+export interface DelOptions extends AskOptions {
+  context?: string | null;
+  w?: number;
+}
+
 /** Asks one node; the cluster runs until the answer has come. */
 export interface ClusterClient {
   readonly node: string;
   put(key: BytesLike, value: BytesLike, options?: PutOptions): Promise<WriteResult>;
-  get(key: BytesLike, options?: { r?: number }): Promise<ReadResult>;
-  del(key: BytesLike, options?: { context?: string | null; w?: number }): Promise<WriteResult>;
+  get(key: BytesLike, options?: GetOptions): Promise<ReadResult>;
+  del(key: BytesLike, options?: DelOptions): Promise<WriteResult>;
 }
 
 export interface Faults {
@@ -159,12 +179,17 @@ export interface Faults {
   loss(node: NodeRef, permille: number): void;
 }
 
+export type Goal =
+  | { until: number | "end"; events?: never; budgetMs?: number }
+  | { events: number; until?: never; budgetMs?: number };
+
 /** Packed events: see the format in `docs/protocol.md`. The string table's entries are among them. */
 export interface EventBatch {
   words: Uint32Array;
 }
 
 export class Cluster {
+  private constructor();
   static create(options: ClusterOptions): Promise<Cluster>;
   client(node: NodeRef): ClusterClient;
   readonly fault: Faults;
@@ -178,7 +203,7 @@ export class Cluster {
    * Goes on to a virtual time, to the end of the script and its judgement, to a count of events; or, with `budgetMs`,
    * until so much real time has gone by. `reached` says whether the goal was.
    */
-  run(goal: { until: number | "end"; budgetMs?: number } | { events: number; budgetMs?: number }): { reached: boolean };
+  run(goal: Goal): { reached: boolean };
   /** Hash over all events so far, 32 hex digits. */
   digest(): string;
   /** What was done so far and is still to come: with the same seed and options it makes the same run. */
@@ -394,7 +419,7 @@ export interface SiblingPicture {
 
 /**
  * `flights()`: `FLIGHT_FIELDS` numbers for each message: id, from, to, kind, sent at, arrives at (µs), request (0: none),
- * fate (0 arrives, 1 will be lost, 2 stops at a cut).
+ * fate (0 arrives; what is lost or stops at a cut never is under way: its event `Lost` says so).
  */
 export const FLIGHT_FIELDS: 8;
 /** Names of message kinds by number, as in events. */

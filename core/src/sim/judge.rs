@@ -50,7 +50,6 @@ impl World {
             self.judge_disks();
             self.heed();
         }
-        self.seal();
         self.is_judged = true;
         true
     }

@@ -99,6 +99,8 @@ pub struct World {
     /// Hosts whose disk was damaged since their last start.
     rotten: Vec<NodeIndex>,
     pub(super) words: Vec<u32>,
+    /// How many of them were taken already.
+    words_taken: usize,
     hash: TraceHash,
     kept_trace: Vec<u32>,
     pub(super) events: u64,
@@ -148,6 +150,7 @@ impl World {
             is_judged: false,
             rotten: Vec::new(),
             words: Vec::new(),
+            words_taken: 0,
             hash: TraceHash::default(),
             kept_trace: Vec::new(),
             events: 0,
@@ -179,9 +182,15 @@ impl World {
         }
         hash.value()
     }
-    /// Takes the events since the last call, if the options keep them.
+    /// Takes the events since the last call, if the options keep them. Folds nothing: the hash goes by where it is folded,
+    /// and must not depend on who looks.
     pub fn take_trace(&mut self) -> Vec<u32> {
-        core::mem::take(&mut self.kept_trace)
+        let mut taken = core::mem::take(&mut self.kept_trace);
+        if self.options.keep_trace {
+            taken.extend_from_slice(&self.words[self.words_taken..]);
+            self.words_taken = self.words.len();
+        }
+        taken
     }
     /// Whether the script is done.
     pub fn is_script_done(&self) -> bool {
@@ -695,8 +704,9 @@ impl World {
     fn fold(&mut self) {
         self.hash.fold(&self.words);
         if self.options.keep_trace {
-            self.kept_trace.extend_from_slice(&self.words);
+            self.kept_trace.extend_from_slice(&self.words[self.words_taken..]);
         }
+        self.words_taken = 0;
         self.words.clear();
     }
     fn check_node(&mut self, at: NodeIndex) {
@@ -718,7 +728,7 @@ impl World {
         self.fold();
     }
     /// The true Unix time, in milliseconds.
-    pub(super) fn true_ms(&self) -> u64 {
+    pub fn true_ms(&self) -> u64 {
         WALL_AT_START_MS + self.now.as_millis()
     }
 }
