@@ -1,5 +1,6 @@
 use super::Admin;
 use crate::reactor::{Calls, Mail, ShardMail};
+use kvorum_core::control::Snapshot as ControlSnapshot;
 use kvorum_core::data::{Op, Refusal, Reply, Snapshot};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,6 +49,15 @@ impl Admin {
             }
         }
         snapshots
+    }
+    /// A picture of the control plane; `None` if the node is stopping.
+    pub async fn control_snapshot(&self) -> Option<ControlSnapshot> {
+        let (sender, receiver) = oneshot::channel();
+        let take = Box::new(move |snapshot| {
+            let _ = sender.send(snapshot);
+        });
+        self.shared.mailboxes[0].send(Mail::ControlSnapshot(take));
+        tokio::time::timeout(ANSWER_MAX, receiver).await.ok()?.ok()
     }
     /// The wall clock in milliseconds.
     pub fn now_ms(&self) -> u64 {

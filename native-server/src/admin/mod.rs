@@ -1,4 +1,4 @@
-//! HTTP for operators and the command line: health, metrics, status, keys in bulk, events.
+//! HTTP for operators, the command line and the page: health, metrics, status, keys in bulk, pictures, events.
 //!
 //! Runs on a thread of its own, with async: nothing here is on the data path. It asks data threads through their
 //! mailboxes and never takes a shard's seat.
@@ -8,7 +8,10 @@ mod events;
 mod guard;
 mod kv;
 mod metrics;
+mod page;
 pub mod percent;
+mod picture;
+mod sampling;
 mod status;
 
 pub use events::Hub;
@@ -47,30 +50,27 @@ pub fn start(shared: Arc<Shared>, hub: Hub, listener: TcpListener) -> Result<(),
 }
 
 fn router(admin: Admin) -> Router {
+    // What the pages of other members read.
+    let shared = Router::new()
+        .route("/status", get(status::status))
+        .route("/picture", get(picture::picture))
+        .route("/events", get(events::events))
+        .route_layer(axum::middleware::from_fn(guard::share));
     Router::new()
-        .route("/", get(front))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/status", get(status::status))
         .route("/kv/{key}", get(kv::get).put(kv::put).delete(kv::delete))
         // The empty key: no segment of a path, and a key like any other.
         .route("/kv/", get(kv::get).put(kv::put).delete(kv::delete))
         .route("/bulk", post(kv::bulk).layer(axum::extract::DefaultBodyLimit::max(kv::BULK_BYTES_MAX)))
         .route("/scan", get(kv::scan))
-        .route("/events", get(events::events))
+        .merge(shared)
+        .fallback(page::file)
         .layer(axum::extract::DefaultBodyLimit::max(kv::VALUE_BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(admin.clone(), guard::guard))
+        .layer(axum::middleware::from_fn(guard::harden))
         .with_state(admin)
-}
-
-async fn front(State(admin): State<Admin>) -> String {
-    format!(
-        "Kvorum {} node {}\n\n/livez /readyz /metrics /status /events\n\nThe page that shows a cluster at work is not \
-         part of this build yet.\n",
-        env!("CARGO_PKG_VERSION"),
-        admin.shared.settings.name
-    )
 }
 
 /// Ready is a node that knows the cluster and can coordinate.
