@@ -36,9 +36,10 @@ kinds! {
     /// A string-table entry: index, byte length, bytes packed into words. Never sampled away.
     String = 1,
     // --- the world (simulator only) ---
-    /// message id (2), from, to, message kind, bytes.
+    /// message id (2), from, to, message kind, bytes, request (2) as its asker names it, 0 for none. Kinds of data
+    /// messages begin at 256.
     Sent = 10,
-    /// message id (2), from, to, message kind.
+    /// As in `Sent`.
     Received = 11,
     /// message id (2), from, to, reason (0 loss, 1 cut, 2 node down, 3 queue full).
     Lost = 12,
@@ -262,8 +263,7 @@ mod tests {
         let [low, high] = split(0x1_2345_6789);
         match kind {
             Kind::String => Vec::new(), // Made by `Trace::string`.
-            Kind::Sent => vec![low, high, 1, 2, 11, 300],
-            Kind::Received => vec![low, high, 1, 2, 11],
+            Kind::Sent | Kind::Received => vec![low, high, 1, 2, 257, 300, low, high],
             Kind::Lost => vec![low, high, 1, 2, 3],
             Kind::Crashed => vec![1],
             Kind::Restarted => vec![],

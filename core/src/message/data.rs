@@ -234,6 +234,30 @@ impl DataMessage {
             DataMessage::CountAnswer { .. } => 18,
         }
     }
+    /// The operation that it belongs to, as its asker names it (the sender of a question, the receiver of an answer);
+    /// 0 if to none.
+    pub fn op(&self) -> u64 {
+        match self {
+            DataMessage::Write { op, .. }
+            | DataMessage::WriteAnswer { op, .. }
+            | DataMessage::Read { op, .. }
+            | DataMessage::ReadAnswer { op, .. }
+            | DataMessage::Forward { op, .. }
+            | DataMessage::ForwardAnswer { op, .. }
+            | DataMessage::Pull { op, .. }
+            | DataMessage::PullPage { op, .. }
+            | DataMessage::Scan { op, .. }
+            | DataMessage::ScanPage { op, .. }
+            | DataMessage::Count { op }
+            | DataMessage::CountAnswer { op, .. } => *op,
+            DataMessage::TreeDigest { .. }
+            | DataMessage::TreeRoots { .. }
+            | DataMessage::TreeBranches { .. }
+            | DataMessage::TreeLeaves { .. }
+            | DataMessage::TreeKeys { .. }
+            | DataMessage::TreeWant { .. } => 0,
+        }
+    }
     /// About how many bytes it takes on a wire: for bounds and throttles.
     pub fn weight(&self) -> usize {
         match self {

@@ -16,7 +16,7 @@ pub use data::{
 };
 pub use frame::{FRAME_BYTES_MAX, Frame, FrameError, Hello, PROTOCOL_VERSION, split_frame};
 
-use crate::base::{DecodeError, PartitionId, Reader, Writer};
+use crate::base::{DecodeError, PartitionId, Reader, Writer, trace::split};
 use alloc::vec::Vec;
 
 /// One message between two nodes, addressed to the other's control plane or to whoever serves a partition there.
@@ -33,7 +33,21 @@ pub enum PeerMessage {
     },
 }
 
+/// Added to a data message's own number where one number names every kind: control messages have those below.
+pub const DATA_KIND_FIRST: u32 = 256;
+
 impl PeerMessage {
+    /// What trace events say of it: its kind, about how many bytes it has, and the operation that it belongs to (2).
+    pub fn traced(&self) -> [u32; 4] {
+        let (kind, bytes, op) = match self {
+            PeerMessage::Control(message) => (u32::from(message.kind()), 0, 0),
+            PeerMessage::Data { message, .. } => {
+                (DATA_KIND_FIRST + u32::from(message.kind()), message.weight() as u32, message.op())
+            }
+        };
+        let [low, high] = split(op);
+        [kind, bytes, low, high]
+    }
     /// Appends the message's bytes.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         match self {

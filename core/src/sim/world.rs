@@ -51,8 +51,8 @@ impl Event {
     /// What it is, for whoever wonders why there are so many.
     fn name(&self) -> String {
         match self {
-            Event::Arrives { at, what: Arrival::Message { from, message, .. }, .. } => {
-                let [.., kind, _] = received(0, *from, *at, message);
+            Event::Arrives { what: Arrival::Message { message, .. }, .. } => {
+                let [kind, ..] = message.traced();
                 format!("messages of kind {kind}")
             }
             Event::Arrives { what: Arrival::Disk(_), .. } => String::from("disk calls"),
@@ -826,13 +826,10 @@ fn verb(asked: &Asked) -> u32 {
     }
 }
 
-fn received(id: u64, from: NodeIndex, to: NodeIndex, message: &PeerMessage) -> [u32; 6] {
-    let (kind, weight) = match message {
-        PeerMessage::Control(message) => (u32::from(message.kind()), 0),
-        PeerMessage::Data { message, .. } => (256 + u32::from(message.kind()), message.weight() as u32),
-    };
+fn received(id: u64, from: NodeIndex, to: NodeIndex, message: &PeerMessage) -> [u32; 8] {
     let [low, high] = split(id);
-    [low, high, u32::from(from.0), u32::from(to.0), kind, weight]
+    let [kind, bytes, op_low, op_high] = message.traced();
+    [low, high, u32::from(from.0), u32::from(to.0), kind, bytes, op_low, op_high]
 }
 
 fn lost(id: u64, from: NodeIndex, to: NodeIndex, reason: u32) -> [u32; 5] {

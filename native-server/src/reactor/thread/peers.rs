@@ -77,9 +77,10 @@ impl DataThread {
                     self.trace.set_on(true);
                     let from = received.from.map_or(u32::MAX, |member| u32::from(member.0));
                     let to = view.as_ref().map_or(u32::MAX, |view| u32::from(view.me.0));
-                    let kind = message_kind(&received.message);
+                    let [kind, bytes, op_low, op_high] = received.message.traced();
                     let [low, high] = split(received.id);
-                    self.trace.emit(now.mono, Kind::Received, &[low, high, from, to, kind]);
+                    let words = [low, high, from, to, kind, bytes, op_low, op_high];
+                    self.trace.emit(now.mono, Kind::Received, &words);
                 }
                 let to = addressee(&received.message, shard_count);
                 match (to, received.message, received.from) {
@@ -195,13 +196,10 @@ impl DataThread {
             self.trace.set_on(true);
             let me = self.view.as_ref().map_or(u32::MAX, |view| u32::from(view.me.0));
             let [low, high] = split(id);
-            let kind = message_kind(message);
-            let bytes = match message {
-                PeerMessage::Data { message, .. } => message.weight() as u32,
-                PeerMessage::Control(_) => 0,
-            };
             if is_queued {
-                self.trace.emit(now.mono, Kind::Sent, &[low, high, me, to, kind, bytes]);
+                let [kind, bytes, op_low, op_high] = message.traced();
+                let words = [low, high, me, to, kind, bytes, op_low, op_high];
+                self.trace.emit(now.mono, Kind::Sent, &words);
             } else {
                 self.trace.emit(now.mono, Kind::Lost, &[low, high, me, to, 3]);
             }
@@ -209,12 +207,6 @@ impl DataThread {
     }
 }
 
-fn message_kind(message: &PeerMessage) -> u32 {
-    match message {
-        PeerMessage::Control(_) => 0,
-        PeerMessage::Data { message, .. } => u32::from(message.kind()),
-    }
-}
 /// Looks a host name up on a thread of its own, which reports by mail: a look-up may take seconds, and no data thread may wait for one.
 fn resolve(shared: &Arc<Shared>, index: usize, address: String) {
     let shared = Arc::downgrade(shared);
