@@ -5,9 +5,7 @@
 
 use kvorum_core::base::Micros;
 use kvorum_core::base::trace::{Kind, Record, join, records};
-
-/// Kinds of messages about data begin here.
-const DATA_KIND_FIRST: u32 = 256;
+use kvorum_core::message::DATA_KIND_FIRST;
 
 /// Records a second that a node hands on, about. A page listens to every member, and each costs the node, the wire and
 /// the page some microseconds.
