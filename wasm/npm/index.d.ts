@@ -258,7 +258,9 @@ export interface NodeSummary {
   name: string;
   /** As the others see it, except that `stopped` and `paused` are what is so. */
   state: NodeState;
-  /** Who reported it, of those who are needed. */
+  /** Its process runs, as far as is known: `crash` and `restart` go by it. */
+  isRunning: boolean;
+  /** Who reports it, or reported it when it went Down; and how many distinct ones that takes. */
   reporters: number[];
   reportersNeeded: number;
   partitions: number;
@@ -268,9 +270,8 @@ export interface NodeSummary {
   slowMs: number;
   lossPermille: number;
   keys: number;
-  /** Live only. */
-  listen?: string;
-  admin?: string;
+  listen: string;
+  admin: string;
 }
 
 export interface Suspicion {
@@ -337,19 +338,20 @@ export interface ReadStep {
   run?: number;
   table?: number;
   /** `range`: the key lies outside; `no`/`maybe`: the filter's answer; `notReached`: found before. */
-  answer: "absent" | "found" | "no" | "falsePositive" | "range" | "notReached";
+  answer: "absent" | "found" | "no" | "falsePositive" | "range" | "notReached" | "damaged";
 }
+/** Hints for one member about one partition. */
 export interface HintPicture {
   target: number;
   partition: number;
-  key: string;
+  count: number;
 }
 
 export interface KeyPicture {
   key: string;
   slot: number;
   partition: number;
-  /** Clockwise from the key, as far as N owners and the fallbacks in use. */
+  /** Clockwise: the N owners, all at the key's own partition, then what lies behind it as far as the fallbacks in use. */
   walk: WalkStep[];
   copies: CopyPicture[];
   /** All that is held anywhere, merged. */

@@ -12,7 +12,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 /// How long a report counts.
 pub(super) const WINDOW: Micros = Micros::from_millis(5_000);
 /// Distinct reporters that take a member Down, while there are so many others.
-const REPORTERS_NEEDED: usize = 2;
+pub const REPORTERS_NEEDED: usize = 2;
 
 /// What is known of the other members.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ struct Entry {
     /// All about `incarnation`.
     reports: BTreeMap<MemberId, Report>,
     is_down: bool,
+    /// Whose reports took it Down; empty while it is not. They outlive the window: operators ask later.
+    down_by: Vec<MemberId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +167,7 @@ impl Ledger {
             }
             if count >= needed {
                 entry.is_down = true;
+                entry.down_by.clone_from(&reporters);
                 let incarnation = entry.incarnation;
                 changes.push(Change::WentDown { target: *target, incarnation, reporters });
             }
@@ -202,6 +205,10 @@ impl Ledger {
         let others = self.entries.keys().copied().filter(|id| *id != first);
         about(first).chain(others.flat_map(about)).take(SUSPICION_COUNT_MAX).collect()
     }
+    /// Whose reports took a member Down; empty while it is not.
+    pub fn down_by(&self, id: MemberId) -> &[MemberId] {
+        self.entries.get(&id).filter(|entry| entry.is_down).map_or(&[], |entry| &entry.down_by)
+    }
     /// The lines about a member.
     pub fn lines(&self, now: Micros, target: MemberId) -> Vec<Suspected> {
         let Some(entry) = self.entries.get(&target) else { return Vec::new() };
@@ -228,6 +235,7 @@ impl Entry {
             heard: None,
             reports: BTreeMap::new(),
             is_down: false,
+            down_by: Vec::new(),
         }
     }
     /// Takes a greater incarnation; true if the member was Down until then.

@@ -28,7 +28,7 @@ mod snapshot;
 
 pub use config::{Birth, Config, Start};
 pub use io::{Destination, Input, Notice, Output};
-pub use ledger::Suspected;
+pub use ledger::{REPORTERS_NEEDED, Suspected};
 pub use snapshot::{MemberSnapshot, Snapshot};
 
 use crate::base::trace::Kind;

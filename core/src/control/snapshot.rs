@@ -62,6 +62,8 @@ pub struct MemberSnapshot {
     pub heard_ms_ago: Option<u64>,
     /// Who suspects it.
     pub suspected_by: Vec<Suspected>,
+    /// Whose reports took it Down; empty while it is not.
+    pub down_by: Vec<MemberId>,
     /// Partitions of which it is an owner.
     pub partition_count: u32,
 }
@@ -94,6 +96,7 @@ impl super::Control {
                 },
                 heard_ms_ago: self.ledger.heard_at(id).map(|at| self.now.since(at).as_millis()),
                 suspected_by: self.ledger.lines(self.now, id),
+                down_by: self.ledger.down_by(id).to_vec(),
                 partition_count,
             }
         };

@@ -51,6 +51,10 @@ impl HintLedger {
             is_new.then_some(*target)
         })
     }
+    /// How many there are, by target and partition.
+    pub fn counts(&self) -> impl Iterator<Item = (MemberId, PartitionId, u64)> + '_ {
+        self.counts.iter().map(|((target, partition), count)| (*target, *partition, *count))
+    }
     /// Whether there are any of that partition, for whomever.
     pub fn has(&self, partition: PartitionId) -> bool {
         self.counts.keys().any(|(_, of)| *of == partition)

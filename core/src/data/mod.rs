@@ -22,6 +22,7 @@ mod ledger;
 mod ops;
 mod page;
 mod peers;
+mod picture;
 mod put;
 mod replica;
 mod scan;
@@ -37,4 +38,7 @@ pub use client::{
     ExpireWhen, Expiry, Named, Op, Page, PageEntry, ReadReply, Refusal, Reply, Request, RequestId, WriteReply,
 };
 pub use io::{Config, Counters, Input, Output, Snapshot, Work, WorkDone};
+pub use picture::{
+    Copies, HintCount, LogPicture, MemtablePicture, Neighbour, ReadStep, ShardPicture, TablePicture, readable,
+};
 pub use shard::Shard;

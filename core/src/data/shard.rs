@@ -256,6 +256,22 @@ impl Shard {
         }
         Snapshot { shard: self.config.shard, counters: self.gauged(), engine: self.store.db().stats(), roots }
     }
+    /// For its picture.
+    pub(super) fn db(&self) -> &lsm::Db {
+        self.store.db()
+    }
+    /// Q, once it knows its cluster.
+    pub(super) fn partition_count(&self) -> Option<u16> {
+        self.view.as_ref().map(|view| view.topology.partition_count())
+    }
+    /// For whom it keeps hints.
+    pub(super) fn hint_targets(&self) -> impl Iterator<Item = MemberId> + '_ {
+        self.store.hints.targets()
+    }
+    /// How many hints it keeps, by target and partition.
+    pub(super) fn hint_ledger(&self) -> impl Iterator<Item = (MemberId, PartitionId, u64)> + '_ {
+        self.store.hints.counts()
+    }
     /// Counts alone, gauges brought up to date.
     pub fn gauged(&self) -> Counters {
         let mut counters = self.counters.clone();

@@ -306,13 +306,16 @@ impl Db {
         if !self.version.may_know(key) {
             return Lookup::Absent;
         }
-        Lookup::OnDisk(TableRead {
+        Lookup::OnDisk(self.table_read(key))
+    }
+    pub(super) fn table_read(&self, key: &[u8]) -> TableRead {
+        TableRead {
             key: Bytes::copy_from_slice(key),
             version: self.version.clone(),
             space: self.options.cache_space,
             removals: self.removals,
             is_listened: self.is_listened,
-        })
+        }
     }
     /// Whether a finished read still tells what tables hold: not if they are gone, nor if a range of keys was removed
     /// since it began. Then look the key up again.
@@ -745,6 +748,32 @@ impl Db {
         }
         stats
     }
+    // --- for its picture ---
+
+    pub(super) fn active(&self) -> &Memtable {
+        &self.active
+    }
+    /// Oldest first.
+    pub(super) fn frozen_tables(&self) -> impl Iterator<Item = &Memtable> {
+        self.frozen.iter().map(|frozen| &*frozen.table)
+    }
+    pub(super) fn shape(&self) -> &Version {
+        &self.version
+    }
+    pub(super) fn log_picture(&self) -> super::LogPicture {
+        self.log.picture()
+    }
+    pub(super) fn memtable_bytes_max(&self) -> u64 {
+        u64::from(self.options.memtable_bytes)
+    }
+    pub(super) fn cache_space(&self) -> u32 {
+        self.options.cache_space
+    }
+    /// Whether there is a row of `key`; `None` when no rows are kept.
+    pub(super) fn rows_hold(&self, key: &[u8]) -> Option<bool> {
+        (self.options.row_bytes > 0).then(|| self.rows.holds(key, self.active.hash(key)))
+    }
+
     /// Whether the invariants hold.
     pub fn check(&self) -> Result<(), &'static str> {
         self.log.check()?;

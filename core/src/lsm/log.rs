@@ -450,6 +450,17 @@ impl Log {
         let flights = self.flight.iter().chain(self.sync_flight.as_ref().map(|(segments, _)| segments));
         flights.flatten().any(|segment| *segment == number)
     }
+    pub(super) fn picture(&self) -> super::LogPicture {
+        let segment = self.segments.back();
+        super::LogPicture {
+            segment: segment.map_or(0, |segment| segment.number),
+            segment_bytes: segment.map_or(0, |segment| segment.bytes),
+            segment_bytes_max: segment.map_or(self.segment_bytes, |segment| segment.bytes_max),
+            issued: self.issued,
+            written: self.written.max(self.synced),
+            synced: self.synced,
+        }
+    }
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if !(self.synced <= self.written && self.written <= self.issued) {
             return Err("log: synced, written and issued are out of order");

@@ -145,6 +145,10 @@ impl Memtable {
     pub(super) fn bytes(&self) -> u64 {
         self.arena_bytes + self.tree.count * SLOT_OVERHEAD_BYTES + self.ranges.bytes()
     }
+    /// Records in it.
+    pub(super) fn count(&self) -> u64 {
+        self.tree.count
+    }
     pub(super) fn is_empty(&self) -> bool {
         self.tree.count == 0 && self.ranges.is_empty()
     }

@@ -46,6 +46,7 @@ mod scan;
 
 mod error;
 mod event;
+mod picture;
 #[cfg(test)]
 mod tests;
 
@@ -57,6 +58,7 @@ pub use event::{Event, ReadStep};
 pub use job::{Job, JobDone, JobKind};
 pub use log::{LogDone, LogSync, LogSyncDone, LogWrite};
 pub use options::Options;
+pub use picture::{LogPicture, Picture, ReadAnswer, ReadPlace, TablePicture};
 pub use read::{Lookup, ReadDone, TableRead};
 pub use recover::Recovery;
 pub use scan::{Scan, ScanPage, ScanRange};

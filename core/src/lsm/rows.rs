@@ -160,6 +160,10 @@ impl Rows {
         self.handed.extend_from_slice(value);
         Some(self.handed.split().freeze())
     }
+    /// Whether there is a row of `key`. Counts as no use of it.
+    pub(super) fn holds(&self, key: &[u8], hash: u64) -> bool {
+        self.find(key, hash as u32).is_some() && !self.removed.covers(key)
+    }
     /// `value` is the newest one of `key`.
     pub(super) fn put(&mut self, key: &[u8], hash: u64, value: &[u8]) {
         if self.bytes_max == 0 {

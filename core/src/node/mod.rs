@@ -3,8 +3,14 @@
 //! Nothing is decided here: values go from one machine to the other, and out to the driver. The simulator and the page
 //! drive a [`Node`]; the native server moves the same values between threads ([`shard_of`] says to which shard).
 
+mod picture;
 mod route;
 
+pub use picture::{
+    ClusterPicture, CopyPicture, HintPicture, KeyPicture, KeyspacePicture, NodePicture, NodeSummary, Places,
+    RepairPicture, RequestCounts, SeenPicture, SiblingPicture, Suspicion, WalkStep, dot_text, key_picture,
+    node_picture, suspicions,
+};
 pub use route::{Addressee, addressee, partition_of, shard_of};
 
 use crate::base::{MemberId, Micros, Now, ShardIndex};
