@@ -4,6 +4,8 @@
 //! mailboxes and never takes a shard's seat.
 
 mod asking;
+mod copies;
+mod differing;
 mod events;
 mod guard;
 mod kv;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 pub struct Admin {
     shared: Arc<Shared>,
     hub: Hub,
+    differing: differing::Differing,
 }
 
 /// Starts the admin thread on a bound socket.
@@ -39,7 +42,11 @@ pub fn start(shared: Arc<Shared>, hub: Hub, listener: TcpListener) -> Result<(),
     let serve = move || {
         let served = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, router(Admin { shared: shared.clone(), hub })).await
+            axum::serve(
+                listener,
+                router(Admin { shared: shared.clone(), hub, differing: Default::default() }),
+            )
+            .await
         });
         if let Err(error) = served {
             tracing::error!("admin HTTP has ended: {error}");
@@ -64,6 +71,8 @@ fn router(admin: Admin) -> Router {
         // The empty key: no segment of a path, and a key like any other.
         .route("/kv/", get(kv::get).put(kv::put).delete(kv::delete))
         .route("/bulk", post(kv::bulk).layer(axum::extract::DefaultBodyLimit::max(kv::BULK_BYTES_MAX)))
+        .route("/copies/{key}", get(copies::copies))
+        .route("/copies/", get(copies::copies))
         .route("/scan", get(kv::scan))
         .merge(shared)
         .fallback(page::file)

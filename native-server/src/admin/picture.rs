@@ -3,81 +3,22 @@
 //! Each member tells of itself and of what it believes; the page asks every member and lays the answers together. A node
 //! names others by their place among the members, sorted by number.
 
+use super::copies::copies_of;
 use super::{Admin, percent};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use kvorum_core::base::MemberId;
-use kvorum_core::control::{MemberSnapshot, Snapshot as ControlSnapshot};
-use kvorum_core::data::Snapshot;
-use kvorum_core::ring::{Liveness, Topology};
-use serde::Serialize;
+use kvorum_core::data::{HintCount, ShardPicture, Snapshot};
+use kvorum_core::node::{
+    ClusterPicture, KeyspacePicture, NodePicture, Places, RequestCounts, key_picture, node_picture,
+};
+use kvorum_core::ring::View;
+use kvorum_core::version::Resolve;
 use serde_json::{Value, json};
 
 /// Longest key of which a picture is drawn: each of its bytes may take three in an address, and those have a limit.
 const KEY_BYTES_MAX: usize = 16 << 10;
-/// Distinct reporters that take a member Down, while there are so many others.
-const REPORTERS_NEEDED: usize = 2;
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ClusterPicture {
-    /// As events count it: the node's monotonic time.
-    now_us: u64,
-    events: u64,
-    digest: String,
-    epoch: u64,
-    keyspace: KeyspacePicture,
-    nodes: Vec<NodeSummary>,
-    owners: Vec<Vec<usize>>,
-    moving: Vec<u16>,
-    /// Nobody cuts a real link on purpose, so far as a node can tell.
-    cuts: Vec<[usize; 2]>,
-    suspicions: Vec<Suspicion>,
-    requests: Requests,
-}
-
-#[derive(Debug, Serialize)]
-struct KeyspacePicture {
-    n: u8,
-    r: u8,
-    w: u8,
-    resolve: Value,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NodeSummary {
-    /// By which events name it.
-    member: MemberId,
-    name: String,
-    state: &'static str,
-    reporters: Vec<usize>,
-    reporters_needed: usize,
-    partitions: u32,
-    memtable_bytes: u64,
-    memtable_bytes_max: u64,
-    hints: u64,
-    slow_ms: u32,
-    loss_permille: u32,
-    keys: u64,
-    listen: String,
-    admin: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Suspicion {
-    by: usize,
-    of: usize,
-    own: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Requests {
-    asked: u64,
-    done: u64,
-}
 
 /// `GET /picture`: the cluster, and if asked for (`node`, `key`) this node and what is known of a key.
 pub async fn picture(State(admin): State<Admin>, uri: Uri) -> Response {
@@ -94,114 +35,92 @@ pub async fn picture(State(admin): State<Admin>, uri: Uri) -> Response {
 /// The first message of an event stream: what `/status` knows without asking others, and the picture.
 pub async fn first_message(admin: &Admin) -> Value {
     let mut message = super::status::snapshot(admin).await;
-    message["picture"] = cluster(admin).await;
+    let picture = cluster(admin, &admin.pictures(None).await).await;
+    message["picture"] = serde_json::to_value(picture).unwrap_or_default();
     message
 }
 
-async fn whole(admin: &Admin, _asked: &Asked) -> Value {
-    json!({ "cluster": cluster(admin).await, "node": Value::Null, "key": Value::Null, "wallMs": admin.now_ms() })
-}
-
-async fn cluster(admin: &Admin) -> Value {
-    let (Some(control), shards) = (admin.control_snapshot().await, admin.snapshots().await) else {
-        return Value::Null;
-    };
+async fn whole(admin: &Admin, asked: &Asked) -> Value {
     let view = admin.shared.view();
-    let topology = view.as_ref().map(|view| view.topology.as_ref());
-    let picture = ClusterPicture {
-        now_us: admin.shared.clock.now().mono.0,
-        events: admin.hub.event_count(),
-        digest: String::new(),
-        epoch: control.epoch.0,
-        keyspace: keyspace(topology),
-        nodes: control.members.iter().map(|member| summary(&control, member, &shards)).collect(),
-        owners: topology.map_or_else(Vec::new, |topology| owners(&control, topology)),
-        moving: topology.map_or_else(Vec::new, moving),
-        cuts: Vec::new(),
-        suspicions: suspicions(&control),
-        requests: requests(&shards),
+    let view = view.as_deref();
+    let places = view.map(Places::of).unwrap_or_default();
+    let shards = admin.pictures(asked.key.as_deref()).await;
+    let node = match view {
+        Some(view) if asked.node => Some(node(admin, view, &places, shards.clone()).await),
+        _ => None,
     };
-    serde_json::to_value(picture).unwrap_or_default()
-}
-
-/// By which a picture names a member.
-fn place(control: &ControlSnapshot, id: MemberId) -> Option<usize> {
-    control.members.binary_search_by_key(&id, |member| member.id).ok()
-}
-
-fn keyspace(topology: Option<&Topology>) -> KeyspacePicture {
-    match topology.and_then(|topology| topology.keyspaces.first()) {
-        None => KeyspacePicture { n: 0, r: 0, w: 0, resolve: json!("lww") },
-        Some(keyspace) => KeyspacePicture {
-            n: keyspace.n,
-            r: keyspace.r,
-            w: keyspace.w,
-            resolve: serde_json::to_value(keyspace.resolve).unwrap_or_default(),
-        },
-    }
-}
-
-/// What every member knows of one, and what only this node knows of itself: 0 of the others, who say it themselves.
-fn summary(control: &ControlSnapshot, member: &MemberSnapshot, shards: &[Snapshot]) -> NodeSummary {
-    let own = if control.me == Some(member.id) { shards } else { &[] };
-    let sum = |of: &dyn Fn(&Snapshot) -> u64| own.iter().map(of).sum();
-    let reporters = member.suspected_by.iter().filter_map(|line| place(control, line.reporter)).collect();
-    NodeSummary {
-        member: member.id,
-        name: member.name.clone(),
-        state: match member.liveness {
-            Liveness::Down => "down",
-            Liveness::Suspect => "suspect",
-            Liveness::Up if member.refilling => "refilling",
-            Liveness::Up if member.joining => "joining",
-            Liveness::Up => "up",
-        },
-        reporters,
-        reporters_needed: REPORTERS_NEEDED.min(control.members.len().saturating_sub(1)),
-        partitions: member.partition_count,
-        memtable_bytes: sum(&|shard| shard.engine.memtable_bytes),
-        memtable_bytes_max: 0,
-        hints: sum(&|shard| shard.counters.hints_pending),
-        slow_ms: 0,
-        loss_permille: 0,
-        keys: sum(&|shard| shard.counters.keys),
-        listen: member.listen.clone(),
-        admin: member.admin.clone(),
-    }
-}
-
-fn owners(control: &ControlSnapshot, topology: &Topology) -> Vec<Vec<usize>> {
-    let places = |ids: &[MemberId]| ids.iter().filter_map(|id| place(control, *id)).collect();
-    topology.partitions.iter().map(|state| places(&state.owners)).collect()
-}
-
-fn moving(topology: &Topology) -> Vec<u16> {
-    (0..).zip(&topology.partitions).filter(|(_, state)| !state.next.is_empty()).map(|(id, _)| id).collect()
-}
-
-/// A report is its reporter's own failed probes; whoever holds one of another has heard of it.
-fn suspicions(control: &ControlSnapshot) -> Vec<Suspicion> {
-    let Some(me) = control.me.and_then(|me| place(control, me)) else { return Vec::new() };
-    let mut all = Vec::new();
-    for (of, member) in control.members.iter().enumerate() {
-        let reporters: Vec<usize> =
-            member.suspected_by.iter().filter_map(|line| place(control, line.reporter)).collect();
-        all.extend(reporters.iter().map(|by| Suspicion { by: *by, of, own: true }));
-        if !reporters.is_empty() && !reporters.contains(&me) {
-            all.push(Suspicion { by: me, of, own: false });
+    let key = match (view, &asked.key) {
+        (Some(view), Some(key)) => {
+            let held = copies_of(admin, view, &places, key).await;
+            Some(key_picture(view, &places, key, &held))
         }
-    }
-    all
+        _ => None,
+    };
+    json!({
+        "place": view.and_then(|view| places.at(view.me)),
+        "members": view.map_or_else(Vec::new, |view| view.topology.members.iter().map(|member| member.id).collect()),
+        "wallMs": admin.now_ms(),
+        "cluster": cluster(admin, &shards).await,
+        "node": node,
+        "key": key,
+    })
 }
 
-/// That this node coordinated, since its start.
-fn requests(shards: &[Snapshot]) -> Requests {
+/// The cluster as this node sees it. Sizes are of this node alone: the others tell theirs themselves.
+async fn cluster(admin: &Admin, shards: &[(ShardPicture, Vec<HintCount>)]) -> ClusterPicture {
+    let (seen, counts) = (admin.control_snapshot().await, admin.snapshots().await);
+    let view = admin.shared.view();
+    let now = admin.shared.clock.now().mono;
+    let mut picture = match (&view, &seen) {
+        (Some(view), Some(seen)) => ClusterPicture::seen_by(view, seen, &Places::of(view), now),
+        // No member of any cluster yet.
+        _ => ClusterPicture {
+            now_us: now.0,
+            events: 0,
+            digest: String::new(),
+            epoch: 0,
+            keyspace: KeyspacePicture { n: 0, r: 0, w: 0, resolve: Resolve::Lww },
+            nodes: Vec::new(),
+            owners: Vec::new(),
+            moving: Vec::new(),
+            cuts: Vec::new(),
+            suspicions: Vec::new(),
+            requests: RequestCounts::default(),
+        },
+    };
+    picture.events = admin.hub.event_count();
+    picture.requests = requests(&counts);
+    let me = view.as_ref().and_then(|view| Places::of(view).at(view.me));
+    if let Some(own) = me.and_then(|me| picture.nodes.get_mut(me as usize)) {
+        let sum = |of: &dyn Fn(&Snapshot) -> u64| counts.iter().map(of).sum();
+        own.memtable_bytes = sum(&|shard| shard.engine.memtable_bytes);
+        own.memtable_bytes_max = shards.iter().map(|(shard, _)| shard.memtable.bytes_max).sum();
+        own.hints = sum(&|shard| shard.counters.hints_pending);
+        own.keys = sum(&|shard| shard.counters.keys);
+    }
+    picture
+}
+
+/// What this node coordinated since its start.
+fn requests(shards: &[Snapshot]) -> RequestCounts {
     let sum = |of: fn(&Snapshot) -> u64| shards.iter().map(of).sum::<u64>();
     let asked = sum(|shard| shard.counters.gets + shard.counters.puts);
-    Requests {
-        asked,
-        done: asked.saturating_sub(sum(|shard| shard.counters.refused + shard.counters.in_doubt)),
-    }
+    let not_done = sum(|shard| shard.counters.refused + shard.counters.in_doubt);
+    RequestCounts { asked, done: asked.saturating_sub(not_done) }
+}
+
+async fn node(
+    admin: &Admin,
+    view: &View,
+    places: &Places,
+    shards: Vec<(ShardPicture, Vec<HintCount>)>,
+) -> NodePicture {
+    let differing = admin.differing.now(admin, view).await;
+    let (shards, hints): (Vec<_>, Vec<_>) = shards.into_iter().unzip();
+    let refilling = view.topology.member(view.me).is_some_and(|member| member.refilling);
+    // It answers: whatever others believe, it runs.
+    let state = if refilling { "refilling" } else { "up" };
+    node_picture(view, places, state, &admin.shared.settings.name, shards, &hints.concat(), &differing)
 }
 
 /// What is asked for.

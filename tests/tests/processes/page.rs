@@ -37,7 +37,11 @@ fn members_draw_the_same_cluster_and_name_who_reported_a_dead_one() {
         assert_eq!(drawn["owners"], pictures[0]["cluster"]["owners"]);
         assert_eq!(drawn["owners"].as_array().unwrap().len(), 64);
         assert_eq!(drawn["keyspace"], json!({ "n": 3, "r": 2, "w": 2, "resolve": "lww" }));
-        assert_eq!((&drawn["moving"], &drawn["suspicions"], &drawn["cuts"]), (&json!([]), &json!([]), &json!([])));
+        assert_eq!(
+            (&drawn["moving"], &drawn["suspicions"], &drawn["cuts"]),
+            (&json!([]), &json!([]), &json!([]))
+        );
+        assert_eq!((&seen["place"], &seen["members"]), (&json!(index), &json!([0, 1, 2])));
         assert_eq!(seen["node"]["name"], cluster[index].name.as_str());
         assert_eq!(seen["node"]["state"], "up");
         assert!(seen["key"].is_null());
@@ -80,7 +84,12 @@ fn the_page_is_served_with_a_policy_that_names_the_members() {
     let front = ask("GET", "/", &[]);
     assert_eq!(front.status, 200);
     let policy = header(&front, "content-security-policy").unwrap();
-    for rule in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval';", "worker-src 'self'", "frame-ancestors 'none'"] {
+    for rule in [
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval';",
+        "worker-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.contains(rule), "{rule}: {policy}");
     }
     let (_, connect) = policy.split_once("connect-src").unwrap();
@@ -128,9 +137,14 @@ fn only_pages_of_members_read_across_origins_and_only_what_changes_nothing() {
             assert_eq!(header(&answer, "vary"), Some("Origin"), "{path}");
             assert_eq!(header(&answer, "access-control-allow-credentials"), None);
         }
-        for (method, path) in
-            [("PUT", "/kv/k"), ("GET", "/kv/k"), ("POST", "/bulk"), ("GET", "/metrics"), ("GET", "/"), ("OPTIONS", "/kv/k")]
-        {
+        for (method, path) in [
+            ("PUT", "/kv/k"),
+            ("GET", "/kv/k"),
+            ("POST", "/bulk"),
+            ("GET", "/metrics"),
+            ("GET", "/"),
+            ("OPTIONS", "/kv/k"),
+        ] {
             assert_eq!(allowed(&ask(method, path, &origin)), None, "{method} {path}");
         }
     }
@@ -150,14 +164,20 @@ fn a_key_is_drawn_with_its_copies_and_a_wrong_one_is_refused() {
         let (drawn, _) = until(Duration::from_secs(10), "all three hold it", || {
             let drawn = picture(node, "?key=city%3AKR%3ASeoul&node=1");
             let copies = drawn["key"]["copies"].as_array().unwrap();
-            let is_whole = |copy: &Value| copy["isCurrent"] == true && copy["isSynced"] == true && copy["siblings"] == 1;
-            if copies.len() == 3 && copies.iter().all(is_whole) { Ok(drawn.clone()) } else { Err(drawn.to_string()) }
+            let is_whole =
+                |copy: &Value| copy["isCurrent"] == true && copy["isSynced"] == true && copy["siblings"] == 1;
+            if copies.len() == 3 && copies.iter().all(is_whole) {
+                Ok(drawn.clone())
+            } else {
+                Err(drawn.to_string())
+            }
         });
         let (key, owners) = (&drawn["key"], &drawn["cluster"]["owners"]);
         assert_eq!((&key["key"], &key["slot"]), (&json!("city:KR:Seoul"), &json!(10_446)));
         let partition = key["partition"].as_u64().unwrap() as usize;
         assert_eq!(partition, 10_446 / (16_384 / 64));
-        let walked: Vec<&Value> = key["walk"].as_array().unwrap().iter().filter(|step| step["role"] == "owner").collect();
+        let walked: Vec<&Value> =
+            key["walk"].as_array().unwrap().iter().filter(|step| step["role"] == "owner").collect();
         assert_eq!(walked.len(), 3);
         for (place, step) in walked.iter().enumerate() {
             assert_eq!(step["node"], owners[partition][place]);
@@ -168,17 +188,25 @@ fn a_key_is_drawn_with_its_copies_and_a_wrong_one_is_refused() {
         assert_eq!(siblings[0]["value"], "9411260");
         assert!(siblings[0]["stampMs"].as_u64().unwrap() > 1_500_000_000_000);
         let shards = drawn["node"]["shards"].as_array().unwrap();
-        assert!(shards.iter().any(|shard| {
-            let read = shard["read"].as_array().unwrap();
-            read.iter().any(|step| step["answer"] == "found")
-        }), "{shards:?}");
+        assert!(
+            shards.iter().any(|shard| {
+                let read = shard["read"].as_array().unwrap();
+                read.iter().any(|step| step["answer"] == "found")
+            }),
+            "{shards:?}"
+        );
         assert_eq!(drawn["node"]["repair"].as_array().unwrap().len(), 64);
     }
     let unknown = &picture(&cluster[1], "?key=never%20written")["key"];
     assert_eq!(unknown["key"], "never written");
-    assert_eq!((&unknown["copies"], &unknown["siblings"], &unknown["actors"]), (&json!([]), &json!([]), &json!([])));
+    assert_eq!(
+        (&unknown["copies"], &unknown["siblings"], &unknown["actors"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
     assert_eq!(unknown["walk"].as_array().unwrap().iter().filter(|step| step["role"] == "owner").count(), 3);
-    for (query, told) in [(format!("?key={}", "k".repeat(20_000)), "20000 bytes"), ("?key=%zz".into(), "percent-encoded")] {
+    for (query, told) in
+        [(format!("?key={}", "k".repeat(20_000)), "20000 bytes"), ("?key=%zz".into(), "percent-encoded")]
+    {
         let refused = get(cluster[0].admin, &format!("/picture{query}")).unwrap();
         assert_eq!(refused.status, 400, "{}", refused.head);
         let problem: Value = serde_json::from_slice(&refused.body).unwrap();
@@ -227,7 +255,7 @@ fn a_page_under_load_hears_whole_requests_and_misses_no_member() {
     let first = &heard[0].texts[0];
     assert_eq!((&first["node"], &first["me"]), (&json!("n1"), &json!(0)));
     assert_eq!(first["picture"]["nodes"].as_array().unwrap().len(), 3);
-    assert_eq!(first["picture"]["nodes"][2]["member"], first["topology"]["members"][2]["id"]);
+    assert_eq!(first["picture"]["nodes"][2]["name"], first["topology"]["members"][2]["name"]);
     let addresses = [cluster[0].listen, cluster[1].listen];
     let load = Load::start(&Plan::through(&addresses));
     load.wait_acked(10_000);
@@ -255,7 +283,9 @@ fn a_page_under_load_hears_whole_requests_and_misses_no_member() {
             of(Kind::RequestEnded).map(|record| join(record.payload[0], record.payload[1])).collect();
         let whole = started.intersection(&ended).count();
         assert!(whole > 50 && whole * 10 > started.len() * 8, "{whole} of {} are whole", started.len());
-        let sent = of(Kind::Sent).filter(|record| started.contains(&join(record.payload[6], record.payload[7]))).count();
+        let sent = of(Kind::Sent)
+            .filter(|record| started.contains(&join(record.payload[6], record.payload[7])))
+            .count();
         assert!(sent > whole, "{sent} messages of {whole} requests");
         all[index] = started;
         let told: Vec<&Value> = heard.texts.iter().filter(|text| text["sampled"].is_u64()).collect();
@@ -264,7 +294,12 @@ fn a_page_under_load_hears_whole_requests_and_misses_no_member() {
         assert!(most > 1, "{told:?}");
         assert!(heard.texts.iter().all(|text| text["dropped"].is_null()));
         let kept = records(&heard.words).filter(|record| record.kind != Kind::String).count();
-        say(format!("{}: {kept} of {} events heard, {} writes, at most one in {most}", cluster[index].name, sum("events"), sum("writes")));
+        say(format!(
+            "{}: {kept} of {} events heard, {} writes, at most one in {most}",
+            cluster[index].name,
+            sum("events"),
+            sum("writes")
+        ));
     }
     assert!(all.iter().all(|started| started.len() > 50));
     say(outcome.line());

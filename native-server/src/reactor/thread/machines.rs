@@ -106,7 +106,10 @@ impl DataThread {
         for mail in mail.drain(..).chain(self.pending[shard].mail.drain(..)) {
             match mail {
                 ShardMail::Input(input) => seat.shard.handle(now, input),
-                ShardMail::Snapshot(take) => take(seat.shard.snapshot()),
+                ShardMail::Look(look) => {
+                    let ShardSeat { shard, disk, cache, .. } = &mut *seat;
+                    look(shard, disk, cache);
+                }
                 ShardMail::Trace(on) => {
                     seat.is_traced = on;
                     seat.shard.set_trace(on);
