@@ -31,8 +31,8 @@ pub async fn file(State(admin): State<Admin>, method: Method, uri: Uri, headers:
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")], "read it with GET\n")
             .into_response();
     }
-    let path =
-        percent::decode(uri.path().trim_start_matches('/')).and_then(|path| String::from_utf8(path).ok());
+    let path = percent::decode(uri.path().strip_prefix('/').unwrap_or_default())
+        .and_then(|path| String::from_utf8(path).ok());
     let path = path.as_deref().map(|path| if path.is_empty() { INDEX } else { path });
     let found = path.and_then(|path| FILES.binary_search_by_key(&path, |(name, _)| name).ok());
     let mut response = match found {
