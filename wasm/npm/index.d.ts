@@ -256,6 +256,11 @@ export interface ClusterPicture {
 
 export interface NodeSummary {
   name: string;
+  /**
+   * Its number in the cluster, by which events of its machines (kinds from 30) name it; `null` while it is no member.
+   * Events of a simulated world (kinds below 30) name nodes by their place.
+   */
+  member: number | null;
   /** As the others see it, except that `stopped` and `paused` are what is so. */
   state: NodeState;
   /** Its process runs, as far as is known: `crash` and `restart` go by it. */

@@ -49,10 +49,14 @@ kinds! {
     Restarted = 14,
     /// A link was cut (0) or healed (1): from, to, what.
     Link = 15,
-    /// A client's operation began: operation id (2), verb, key's index.
+    /// A client's operation began: operation id (2), verb (0 read, 1 put, 2 delete, 3 expire), key's index, key string.
     OpStarted = 16,
     /// A client's operation ended: operation id (2), outcome, value hash (2).
     OpEnded = 17,
+    /// A node's messages take so much longer from now on: milliseconds.
+    Slowed = 18,
+    /// A node's messages are lost from now on: so many of a thousand.
+    Lossy = 19,
     // --- coordinator ---
     /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string.
     RequestStarted = 30,
@@ -151,18 +155,9 @@ impl Trace {
     /// Records a key as a string-table entry and returns the word to name it by. The word is the low half of the
     /// key's hash, so that all machines name a key alike without sharing a table.
     pub fn string(&mut self, time: Micros, bytes: &[u8]) -> u32 {
-        let name = hash128(bytes) as u32;
+        let name = string_name(bytes);
         if self.on {
-            let mut payload = Vec::with_capacity(2 + bytes.len().div_ceil(4));
-            payload.push(name);
-            let kept = &bytes[..bytes.len().min(STRING_BYTES_MAX)];
-            payload.push(kept.len() as u32);
-            for chunk in kept.chunks(4) {
-                let mut word = [0; 4];
-                word[..chunk.len()].copy_from_slice(chunk);
-                payload.push(u32::from_le_bytes(word));
-            }
-            push_record(&mut self.words, Kind::String, self.node, time, &payload);
+            push_string(&mut self.words, self.node, time, bytes);
         }
         name
     }
@@ -178,6 +173,27 @@ impl Trace {
 
 /// Longest prefix of a key kept in an event: enough to show, too little to flood.
 pub const STRING_BYTES_MAX: usize = 64;
+
+/// The word that names a key in events.
+fn string_name(bytes: &[u8]) -> u32 {
+    hash128(bytes) as u32
+}
+
+/// Appends a string-table entry and returns the word that names it.
+pub fn push_string(words: &mut Vec<u32>, node: u32, time: Micros, bytes: &[u8]) -> u32 {
+    let name = string_name(bytes);
+    let mut payload = Vec::with_capacity(2 + bytes.len().div_ceil(4));
+    payload.push(name);
+    let kept = &bytes[..bytes.len().min(STRING_BYTES_MAX)];
+    payload.push(kept.len() as u32);
+    for chunk in kept.chunks(4) {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        payload.push(u32::from_le_bytes(word));
+    }
+    push_record(words, Kind::String, node, time, &payload);
+    name
+}
 
 /// Appends one record.
 pub fn push_record(words: &mut Vec<u32>, kind: Kind, node: u32, time: Micros, payload: &[u32]) {
@@ -268,8 +284,10 @@ mod tests {
             Kind::Crashed => vec![1],
             Kind::Restarted => vec![],
             Kind::Link => vec![1, 2, 0],
-            Kind::OpStarted => vec![low, high, 1, 5],
+            Kind::OpStarted => vec![low, high, 1, 5, 0xabcd],
             Kind::OpEnded => vec![low, high, 0, 7, 8],
+            Kind::Slowed => vec![40],
+            Kind::Lossy => vec![500],
             Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd],
             Kind::ReplicaAsked => vec![low, high, 2, 1, 4],
             Kind::ReplicaAnswered => vec![low, high, 2, 5],

@@ -256,6 +256,14 @@ impl Shard {
         }
         Snapshot { shard: self.config.shard, counters: self.gauged(), engine: self.store.db().stats(), roots }
     }
+    /// Sizes and counts of its engine.
+    pub fn engine(&self) -> lsm::Stats {
+        self.store.db().stats()
+    }
+    /// Whether requests for that key are for this shard.
+    pub fn serves_key(&self, key: &[u8]) -> bool {
+        self.partition_count().is_some_and(|count| self.serves(partition_of_key(key, count)))
+    }
     /// For its picture.
     pub(super) fn db(&self) -> &lsm::Db {
         self.store.db()

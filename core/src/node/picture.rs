@@ -69,6 +69,8 @@ pub struct RequestCounts {
 pub struct NodeSummary {
     /// Its name.
     pub name: String,
+    /// Its number in the cluster, by which events of its machines name it; `None` while it is no member.
+    pub member: Option<u32>,
     /// "up", "suspect", "down", "paused", "stopped", "joining", "refilling".
     pub state: &'static str,
     /// Its process runs, as far as is known.
@@ -286,6 +288,7 @@ impl NodeSummary {
     pub fn unborn(name: &str) -> NodeSummary {
         NodeSummary {
             name: String::from(name),
+            member: None,
             state: "joining",
             is_running: false,
             reporters: Vec::new(),
@@ -312,6 +315,7 @@ impl NodeSummary {
         let suspecting: Vec<MemberId> = member.suspected_by.iter().map(|line| line.reporter).collect();
         let reporters = if member.down_by.is_empty() { &suspecting } else { &member.down_by };
         NodeSummary {
+            member: Some(u32::from(member.id.0)),
             state,
             is_running: member.liveness != Liveness::Down,
             reporters: places.all(reporters),

@@ -1,4 +1,4 @@
-use super::history::{Asked, Ends, OpNumber, Outcome, Seen, value_of, writer_of};
+use super::history::{Asked, Ends, History, OpNumber, Outcome, Seen, client_key, value_of};
 use super::host::WALL_AT_START_MS;
 use super::swarm::Options;
 use crate::base::{KeyspaceId, Micros, Random};
@@ -74,11 +74,6 @@ pub(super) struct Plan {
     context: Option<Bytes>,
 }
 
-/// The name of a key.
-pub(super) fn key_name(key: u16) -> Bytes {
-    Bytes::from(format!("k{key}"))
-}
-
 impl Client {
     pub fn new(seed: u64, index: u16) -> Client {
         Client {
@@ -133,11 +128,12 @@ impl Client {
         known.get(&key).cloned()
     }
     /// What it has read becomes what it remembers. Returns the writers of the values.
-    pub fn remember(&mut self, lineage: u64, key: u16, reply: &ReadReply) -> Seen {
+    pub fn remember(&mut self, lineage: u64, key: u16, reply: &ReadReply, history: &History) -> Seen {
         let Some(cell) = &reply.cell else { return Seen::default() };
-        let values = cell.siblings().iter().filter_map(|sibling| writer_of(sibling.value()?)).collect();
+        let values =
+            cell.siblings().iter().filter_map(|sibling| history.writer(key, sibling.value()?)).collect();
         let seen = Seen { values, vector: cell.context().clone() };
-        let context = encode_context(lineage, &key_name(key), cell);
+        let context = encode_context(lineage, &client_key(key), cell);
         self.first.entry(key).or_insert((context.clone(), seen.clone()));
         self.latest.insert(key, (context, seen.clone()));
         seen
@@ -147,7 +143,7 @@ impl Client {
 impl Plan {
     /// The request that asks for it.
     pub fn request(self, number: OpNumber, now: Micros) -> Request {
-        let key = key_name(self.key);
+        let key = client_key(self.key);
         let expiry = |ends: &Ends| match ends {
             Ends::Never => Expiry::Never,
             Ends::At(at) => Expiry::At(*at),

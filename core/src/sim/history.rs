@@ -1,6 +1,7 @@
 use super::script::NodeIndex;
 use crate::base::Micros;
 use crate::version::{Stamp, VersionVector};
+use alloc::collections::BTreeMap;
 use alloc::{format, vec::Vec};
 use bytes::Bytes;
 
@@ -111,9 +112,61 @@ impl Record {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     records: Vec<Record>,
+    /// Keys of clients: `k0` and so on. Those of guests are counted from here.
+    keys: u16,
+    /// Keys that guests chose.
+    names: Vec<Bytes>,
+    /// Values that guests chose. Those of clients name their writers themselves.
+    values: BTreeMap<OpNumber, Bytes>,
+    /// Who last wrote such a value to a key.
+    writers: BTreeMap<(u16, Bytes), OpNumber>,
 }
 
 impl History {
+    /// A history of clients that use so many keys.
+    pub fn new(keys: u16) -> History {
+        History { keys, ..History::default() }
+    }
+    /// How many keys there are, those that guests chose among them.
+    pub fn key_count(&self) -> u16 {
+        self.keys + self.names.len() as u16
+    }
+    /// The name of a key.
+    pub fn key_name(&self, key: u16) -> Bytes {
+        match key.checked_sub(self.keys).and_then(|index| self.names.get(usize::from(index))) {
+            Some(name) => name.clone(),
+            None => client_key(key),
+        }
+    }
+    /// The key of that name, made if it is new; `None` when there are too many.
+    pub fn key_of(&mut self, name: &Bytes) -> Option<u16> {
+        if let Some(known) = (0..self.keys).find(|key| client_key(*key) == *name) {
+            return Some(known);
+        }
+        if let Some(index) = self.names.iter().position(|known| known == name) {
+            return Some(self.keys + index as u16);
+        }
+        let key =
+            u16::try_from(usize::from(self.keys) + self.names.len()).ok().filter(|key| *key < u16::MAX)?;
+        self.names.push(name.clone());
+        Some(key)
+    }
+    /// Notes a value that its writer chose.
+    pub fn note_value(&mut self, number: OpNumber, value: Bytes) {
+        let Some(record) = self.get(number) else { return };
+        self.writers.insert((record.key, value.clone()), number);
+        self.values.insert(number, value);
+    }
+    /// Who wrote that value of a key: of several the last, `None` if nobody writes such bytes.
+    pub fn writer(&self, key: u16, value: &[u8]) -> Option<OpNumber> {
+        let chosen = || self.writers.get(&(key, Bytes::copy_from_slice(value))).copied();
+        // Without guests, as ever, no look-up.
+        if self.writers.is_empty() { writer_of(value) } else { chosen().or_else(|| writer_of(value)) }
+    }
+    /// Whether two writes left the same bytes.
+    pub fn is_same_value(&self, one: OpNumber, other: OpNumber) -> bool {
+        one == other || self.values.get(&one).is_some_and(|value| self.values.get(&other) == Some(value))
+    }
     /// Notes an operation that begins and names it.
     pub fn begin(
         &mut self,
@@ -156,6 +209,11 @@ impl History {
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
+}
+
+/// The name of a client's key.
+pub(super) fn client_key(key: u16) -> Bytes {
+    Bytes::from(format!("k{key}"))
 }
 
 /// The value that operation `number` writes: its number in decimal, filled up with dots to `bytes`.

@@ -21,7 +21,7 @@ pub(super) enum Arrival {
     /// Its disk has finished.
     Disk(u64),
     /// A message, with what is needed to tell who sent it.
-    Message { from: NodeIndex, from_store: u64, id: u64, message: crate::message::PeerMessage },
+    Message { from: NodeIndex, from_store: u64, id: u64, sent: Micros, message: crate::message::PeerMessage },
     /// The connection to another host works or broke.
     Link { about: NodeIndex, up: bool },
 }
@@ -43,7 +43,7 @@ pub(super) struct Host {
     pub disks: Vec<MemoryDisk>,
     /// After a bit of a log has changed: the disks as they were, and as they would be if that log ended before it.
     pub undamaged: Option<[Vec<MemoryDisk>; 2]>,
-    caches: Vec<BlockCache>,
+    pub caches: Vec<BlockCache>,
     /// Counts starts: what was meant for an earlier life reaches nobody.
     pub life: u32,
     /// The random number of its data dir.

@@ -3,7 +3,6 @@
 
 use super::checkers::bounds;
 use super::checkers::{FinalKey, inventions, lost_acks, zombies};
-use super::client::key_name;
 use super::script::NodeIndex;
 use super::verdict::{Checker, Violation};
 use super::world::World;
@@ -26,12 +25,19 @@ const ASK_EVERY: Micros = Micros::from_millis(500);
 impl World {
     /// Lets the cluster settle, then judges the whole run.
     pub(super) fn judge(&mut self) {
-        let until = self.now() + SETTLE_MAX;
-        let mut why = self.unsettled();
-        while why.is_some() && self.now() < until && self.violations.is_empty() {
-            let next = self.now() + ASK_EVERY;
+        while !self.judge_on() {}
+    }
+    /// Goes on with the judgement a little; `true` when it is done.
+    pub fn judge_on(&mut self) -> bool {
+        if self.is_judged {
+            return true;
+        }
+        let until = *self.settle_until.get_or_insert(self.now + SETTLE_MAX);
+        let why = self.unsettled();
+        if why.is_some() && self.now < until && self.violations.is_empty() {
+            let next = self.now + ASK_EVERY;
             self.run_until(next);
-            why = self.unsettled();
+            return false;
         }
         if self.violations.is_empty()
             && let Some(why) = why
@@ -45,6 +51,21 @@ impl World {
             self.heed();
         }
         self.seal();
+        self.is_judged = true;
+        true
+    }
+    /// What would be found if every fault ended now and the cluster came to rest: judged on a copy.
+    pub fn judged_now(&self) -> World {
+        let mut copy = self.clone();
+        copy.script.lines.truncate(copy.next_line);
+        copy.act(super::Action::Load(0));
+        copy.act(super::Action::Heal);
+        copy.judge();
+        copy
+    }
+    /// Whether the run was judged.
+    pub fn is_judged(&self) -> bool {
+        self.is_judged
     }
     fn report(&mut self, checker: Checker, text: String) {
         let at = self.now();
@@ -154,7 +175,7 @@ impl World {
             }
         }
         let mut finals = Vec::new();
-        for key in 0..self.options.keys {
+        for key in 0..self.history.key_count() {
             let (whole, disagreement) = self.final_key(key, &audits);
             found.extend(disagreement);
             finals.push(whole);
@@ -166,7 +187,7 @@ impl World {
     }
     /// What the owners of a key hold together, and who disagrees.
     fn final_key(&self, key: u16, audits: &[(NodeIndex, Arc<View>, Audit)]) -> (FinalKey, Option<String>) {
-        let name = key_name(key);
+        let name = self.history.key_name(key);
         let mut agreed: Option<(NodeIndex, Option<&Bytes>)> = None;
         let mut whole: Option<Cell> = None;
         let mut disagreement = None;

@@ -4,29 +4,38 @@
 //! Everything is drawn from one seed: the same seed and script give the same trace, natively and in WASM. `sim` knows a
 //! node only through its four verbs, its snapshot and its disk, and judges by what clients were told.
 
+mod asking;
 mod catch;
 mod checkers;
 mod client;
+mod guest;
 mod history;
 mod host;
 mod judge;
 mod nemesis;
 mod network;
+mod picture;
 mod queue;
 mod run;
 mod script;
 mod swarm;
 mod verdict;
+mod word;
 mod world;
 
 pub use catch::checker_of;
 pub use checkers::{
     ControlChecker, FinalKey, HeldChecker, Needed, QuorumChecker, inventions, lost_acks, zombies,
 };
+pub use guest::{Guest, GuestAnswer, SubmitError};
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
-pub use nemesis::default_script;
+pub use nemesis::{calm_script, default_script};
+pub use picture::{Flight, Verdict, ViolationPicture};
 pub use run::{RunReport, run, run_options, run_seed, run_twice, trace_of};
-pub use script::{Action, DiskMood, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, Script, ScriptError};
+pub use script::{
+    Action, DiskMood, GuestAsk, GuestNumber, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, SCRIPT_LINES_MAX,
+    SLOW_MS_MAX, Script, ScriptError,
+};
 pub use swarm::{FaultLevels, Level, Options};
 pub use verdict::{Checker, Violation};
 pub use world::World;

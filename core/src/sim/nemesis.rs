@@ -31,6 +31,18 @@ pub fn default_script(options: &Options) -> Script {
     nemesis.script
 }
 
+/// Between the starts of a calm cluster's nodes: as a rule each is a member before the next one asks.
+const CALM_START_EVERY: Micros = Micros::from_millis(300);
+
+/// A calm cluster's nodes start; nothing else happens by itself.
+pub fn calm_script(options: &Options) -> Script {
+    let mut script = Script::default();
+    for index in 0..options.nodes {
+        script.push(Micros(u64::from(index) * CALM_START_EVERY.0), Action::Start(NodeIndex(index)));
+    }
+    script
+}
+
 struct Nemesis<'a> {
     random: Random,
     options: &'a Options,
@@ -210,7 +222,7 @@ mod tests {
             let script = default_script(&options);
             assert_eq!(script, default_script(&options));
             assert_eq!(Script::parse(&script.to_string()), Ok(script.clone()));
-            let last = script.lines.iter().rev().map(|line| line.action).take(2);
+            let last = script.lines.iter().rev().map(|line| line.action.clone()).take(2);
             assert!(last.eq([Action::Load(0), Action::Heal]), "{script}");
             assert!(script.lines.len() < 500, "{}", script.lines.len());
             let wipes = script

@@ -29,6 +29,10 @@ pub(super) struct Network {
     random: Random,
     rates: NetworkRates,
     cuts: BTreeSet<(NodeIndex, NodeIndex)>,
+    /// How much longer messages of a node take, both ways.
+    slow: BTreeMap<NodeIndex, Micros>,
+    /// How many of a thousand messages of a node are lost, both ways.
+    lossy: BTreeMap<NodeIndex, u16>,
     /// When the last message of a link arrives, so that the next does not overtake it unless reordering is on.
     last: BTreeMap<(NodeIndex, NodeIndex), Micros>,
 }
@@ -39,6 +43,8 @@ impl Network {
             random: Random::named(seed, "network"),
             rates: NetworkRates::default(),
             cuts: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            lossy: BTreeMap::new(),
             last: BTreeMap::new(),
         }
     }
@@ -54,9 +60,29 @@ impl Network {
     pub fn is_cut(&self, from: NodeIndex, to: NodeIndex) -> bool {
         self.cuts.contains(&(from, to))
     }
+    /// All cuts, in order.
+    pub fn cuts(&self) -> impl Iterator<Item = (NodeIndex, NodeIndex)> + '_ {
+        self.cuts.iter().copied()
+    }
+    pub fn set_slow(&mut self, node: NodeIndex, by: Micros) {
+        self.slow.insert(node, by);
+        self.slow.retain(|_, by| by.0 > 0);
+    }
+    pub fn slow(&self, node: NodeIndex) -> Micros {
+        self.slow.get(&node).copied().unwrap_or_default()
+    }
+    pub fn set_lossy(&mut self, node: NodeIndex, permille: u16) {
+        self.lossy.insert(node, permille);
+        self.lossy.retain(|_, permille| *permille > 0);
+    }
+    pub fn lossy(&self, node: NodeIndex) -> u16 {
+        self.lossy.get(&node).copied().unwrap_or_default()
+    }
     /// Ends every fault.
     pub fn heal(&mut self) {
         self.cuts.clear();
+        self.slow.clear();
+        self.lossy.clear();
         self.rates = NetworkRates::default();
     }
     /// Decides about one message.
@@ -67,6 +93,12 @@ impl Network {
         if self.random.chance(u64::from(self.rates.loss_permille), 1000) {
             return Fate::Lost;
         }
+        // Drawn only where there is something to draw: scripts without it keep their runs.
+        let lossy = self.lossy(from).max(self.lossy(to));
+        if lossy > 0 && self.random.chance(u64::from(lossy), 1000) {
+            return Fate::Lost;
+        }
+        let slow = self.slow(from) + self.slow(to);
         let copies = 1 + u8::from(self.random.chance(u64::from(self.rates.dup_permille), 1000));
         let mut arrivals = SmallVec::new();
         for _ in 0..copies {
@@ -74,7 +106,7 @@ impl Network {
             if self.random.chance(u64::from(self.rates.late_permille), 1000) {
                 delay += self.random.below(LATE_MAX.0);
             }
-            let mut at = now + Micros(delay);
+            let mut at = now + Micros(delay) + slow;
             if !self.rates.reorder {
                 let last = self.last.entry((from, to)).or_insert(at);
                 at = at.max(*last);
@@ -105,6 +137,23 @@ mod tests {
         assert!(matches!(network.send(Micros(0), B, A), Fate::Arrives(_)));
         network.heal();
         assert!(matches!(network.send(Micros(0), A, B), Fate::Arrives(_)));
+    }
+
+    #[test]
+    fn a_slow_and_a_lossy_node_are_so_both_ways_until_it_ends() {
+        let mut network = Network::new(1);
+        network.set_slow(A, Micros::from_millis(40));
+        for (from, to) in [(A, B), (B, A)] {
+            let Fate::Arrives(at) = network.send(Micros(0), from, to) else { panic!("it was lost") };
+            assert!(at[0] > Micros::from_millis(40), "{at:?}");
+        }
+        network.set_lossy(B, 1000);
+        assert_eq!(network.send(Micros(0), A, B), Fate::Lost);
+        assert_eq!(network.send(Micros(0), B, A), Fate::Lost);
+        network.set_slow(A, Micros(0));
+        network.set_lossy(B, 0);
+        let Fate::Arrives(at) = network.send(Micros::from_secs(1), A, B) else { panic!("it was lost") };
+        assert!(at[0] < Micros::from_millis(1_002), "{at:?}");
     }
 
     #[test]

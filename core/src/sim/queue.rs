@@ -48,6 +48,10 @@ impl<E> Queue<E> {
     pub fn next_at(&self) -> Option<Micros> {
         self.heap.peek().map(|entry| entry.at)
     }
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Micros, &E)> {
+        self.heap.iter().map(|entry| (entry.at, &entry.event))
+    }
     /// Takes the next one.
     pub fn take(&mut self) -> Option<(Micros, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))

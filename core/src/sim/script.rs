@@ -15,13 +15,20 @@
 //! at TIME clock NODE MILLISECONDS        its wall clock is off by so much from now on
 //! at TIME disk NODE ok|slow|full         its disk's mood
 //! at TIME network loss=N dup=N late=N reorder=0|1   per mille of messages
+//! at TIME slow NODE MILLISECONDS         its messages take so much longer, both ways; 0 ends it
+//! at TIME lose NODE N                    N of a thousand of its messages are lost, both ways; 0 ends it
 //! at TIME load OPS                       clients ask so often a second; 0 rests
+//! at TIME put NODE KEY VALUE [seen=G] [w=N] [ttl=MS]   a guest asks that node; `seen` is the number of an earlier
+//! at TIME del NODE KEY [seen=G] [w=N]                  get whose context goes along; guests' requests are counted
+//! at TIME get NODE KEY [r=N]                           from 0. Bytes that are no printable ASCII are %41
 //! at TIME power                          all nodes lose power at once
 //! at TIME heal                           every fault ends, every stopped node starts
 //! ```
 
+use super::word::{bytes_of, word_of};
 use crate::base::Micros;
 use alloc::{format, string::String, vec::Vec};
+use bytes::Bytes;
 use core::fmt;
 
 /// A node of the world by its index; its name is `n` and the index.
@@ -58,8 +65,55 @@ pub struct NetworkRates {
     pub reorder: bool,
 }
 
+/// The number of a guest's request, counted from 0 in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuestNumber(pub u32);
+
+/// What a guest asks: somebody from outside, who chose key and value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GuestAsk {
+    /// Write a key.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+        /// The get whose context goes along.
+        seen: Option<GuestNumber>,
+        /// Acknowledgements to wait for, if not the keyspace's W.
+        w: Option<u8>,
+        /// How long the value lives, in milliseconds.
+        ttl_ms: Option<u64>,
+    },
+    /// Delete a key.
+    Delete {
+        /// The key.
+        key: Bytes,
+        /// As in `Put`.
+        seen: Option<GuestNumber>,
+        /// As in `Put`.
+        w: Option<u8>,
+    },
+    /// Read a key.
+    Get {
+        /// The key.
+        key: Bytes,
+        /// Answers to wait for, if not the keyspace's R.
+        r: Option<u8>,
+    },
+}
+
+impl GuestAsk {
+    /// The key that it is about.
+    pub fn key(&self) -> &Bytes {
+        match self {
+            GuestAsk::Put { key, .. } | GuestAsk::Delete { key, .. } | GuestAsk::Get { key, .. } => key,
+        }
+    }
+}
+
 /// One thing done to a world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// A node process begins, or begins again.
     Start(NodeIndex),
@@ -85,8 +139,14 @@ pub enum Action {
     Disk(NodeIndex, DiskMood),
     /// The network changes its rates.
     Network(NetworkRates),
+    /// A node's messages take so many milliseconds longer.
+    Slow(NodeIndex, u32),
+    /// So many of a thousand of a node's messages are lost.
+    Lose(NodeIndex, u16),
     /// Clients ask so often a second, all together.
     Load(u32),
+    /// A guest asks a node.
+    Ask(NodeIndex, GuestAsk),
     /// All nodes lose power at once.
     PowerAll,
     /// Every fault ends, every stopped node starts.
@@ -94,7 +154,7 @@ pub enum Action {
 }
 
 /// One line of a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// When, from the world's start.
     pub at: Micros,
@@ -183,7 +243,28 @@ fn parse_line(words: &[&str]) -> Result<Line, String> {
         ("disk", [node, "slow"]) => Action::Disk(parse_node(node)?, DiskMood::Slow),
         ("disk", [node, "full"]) => Action::Disk(parse_node(node)?, DiskMood::Full),
         ("network", rates) => Action::Network(parse_rates(rates)?),
+        ("slow", [node, ms]) => {
+            Action::Slow(parse_node(node)?, parse_bounded(ms, SLOW_MS_MAX, "milliseconds")?)
+        }
+        ("lose", [node, rate]) => {
+            Action::Lose(parse_node(node)?, parse_bounded(rate, 1000, "in a thousand")?)
+        }
         ("load", [ops]) => Action::Load(parse_number(ops)?),
+        ("put", [node, key, value, options @ ..]) => {
+            let found = parse_options(options, &["seen", "w", "ttl"])?;
+            let (key, value) = (parse_word(key)?, parse_word(value)?);
+            let ask = GuestAsk::Put { key, value, seen: found.seen, w: found.w, ttl_ms: found.ttl_ms };
+            Action::Ask(parse_node(node)?, ask)
+        }
+        ("del", [node, key, options @ ..]) => {
+            let found = parse_options(options, &["seen", "w"])?;
+            let ask = GuestAsk::Delete { key: parse_word(key)?, seen: found.seen, w: found.w };
+            Action::Ask(parse_node(node)?, ask)
+        }
+        ("get", [node, key, options @ ..]) => {
+            let found = parse_options(options, &["r"])?;
+            Action::Ask(parse_node(node)?, GuestAsk::Get { key: parse_word(key)?, r: found.r })
+        }
         ("power", []) => Action::PowerAll,
         ("heal", []) => Action::Heal,
         _ => return Err(format!("`{} {}` is no action", verb, arguments.join(" "))),
@@ -193,6 +274,46 @@ fn parse_line(words: &[&str]) -> Result<Line, String> {
 
 fn parse_number<T: core::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is no number of the range wanted here"))
+}
+
+/// Longest that a message can be held back by [`Action::Slow`]: beyond any patience already.
+pub const SLOW_MS_MAX: u32 = 60_000;
+
+fn parse_bounded<T>(text: &str, max: T, what: &str) -> Result<T, String>
+where
+    T: core::str::FromStr + PartialOrd + fmt::Display,
+{
+    let number: T = parse_number(text)?;
+    if number > max { Err(format!("`{text}`: at most {max} {what}")) } else { Ok(number) }
+}
+
+fn parse_word(text: &str) -> Result<Bytes, String> {
+    bytes_of(text).ok_or_else(|| format!("`{text}` is no key or value; write other bytes as %41, none as ''"))
+}
+
+#[derive(Default)]
+struct AskOptions {
+    seen: Option<GuestNumber>,
+    w: Option<u8>,
+    r: Option<u8>,
+    ttl_ms: Option<u64>,
+}
+
+fn parse_options(words: &[&str], known: &[&str]) -> Result<AskOptions, String> {
+    let mut options = AskOptions::default();
+    for word in words {
+        let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no NAME=NUMBER"))?;
+        if !known.contains(&name) {
+            return Err(format!("`{name}` is no option here; there are {}", known.join(", ")));
+        }
+        match name {
+            "seen" => options.seen = Some(GuestNumber(parse_number(value)?)),
+            "w" => options.w = Some(parse_number(value)?),
+            "r" => options.r = Some(parse_number(value)?),
+            _ => options.ttl_ms = Some(parse_number(value)?),
+        }
+    }
+    Ok(options)
 }
 
 fn parse_node(text: &str) -> Result<NodeIndex, String> {
@@ -244,7 +365,7 @@ impl fmt::Display for Line {
             write!(f, ".{}", digits.trim_end_matches('0'))?;
         }
         f.write_str("s ")?;
-        match self.action {
+        match &self.action {
             Action::Start(node) => write!(f, "start {node}"),
             Action::Kill(node) => write!(f, "stop {node} kill"),
             Action::Power(node) => write!(f, "stop {node} power"),
@@ -266,11 +387,44 @@ impl fmt::Display for Line {
                 rates.late_permille,
                 u8::from(rates.reorder)
             ),
+            Action::Slow(node, ms) => write!(f, "slow {node} {ms}"),
+            Action::Lose(node, permille) => write!(f, "lose {node} {permille}"),
             Action::Load(ops) => write!(f, "load {ops}"),
+            Action::Ask(node, ask) => write_ask(f, *node, ask),
             Action::PowerAll => f.write_str("power"),
             Action::Heal => f.write_str("heal"),
         }
     }
+}
+
+fn write_ask(f: &mut fmt::Formatter<'_>, node: NodeIndex, ask: &GuestAsk) -> fmt::Result {
+    let (seen, w, r, ttl_ms) = match ask {
+        GuestAsk::Put { key, value, seen, w, ttl_ms } => {
+            write!(f, "put {node} {} {}", word_of(key), word_of(value))?;
+            (seen, w, &None, ttl_ms)
+        }
+        GuestAsk::Delete { key, seen, w } => {
+            write!(f, "del {node} {}", word_of(key))?;
+            (seen, w, &None, &None)
+        }
+        GuestAsk::Get { key, r } => {
+            write!(f, "get {node} {}", word_of(key))?;
+            (&None, &None, r, &None)
+        }
+    };
+    if let Some(seen) = seen {
+        write!(f, " seen={}", seen.0)?;
+    }
+    if let Some(w) = w {
+        write!(f, " w={w}")?;
+    }
+    if let Some(r) = r {
+        write!(f, " r={r}")?;
+    }
+    if let Some(ttl_ms) = ttl_ms {
+        write!(f, " ttl={ttl_ms}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Script {
@@ -303,6 +457,13 @@ at 4s clock n2 -400
 at 4s disk n1 slow
 at 4s disk n1 full
 at 4s disk n1 ok
+at 4s slow n1 40
+at 4s lose n1 1000
+at 4.1s put n0 city:KR:Seoul 9411260
+at 4.1s put n0 a%20b '' seen=2 w=1 ttl=500
+at 4.2s get n1 k3 r=3
+at 4.2s get n1 ''
+at 4.3s del n2 k3 seen=3 w=2
 at 5s power
 at 6s heal
 ";
@@ -311,7 +472,7 @@ at 6s heal
     fn a_script_reads_back_as_it_was_printed() {
         let script = Script::parse(ALL).unwrap();
         assert_eq!(script.to_string(), ALL);
-        assert_eq!(script.lines.len(), 17);
+        assert_eq!(script.lines.len(), 24);
         assert_eq!(script.end(), Micros::from_secs(6));
     }
 
@@ -328,6 +489,13 @@ at 6s heal
             ("at 1s network luck=1", 1),
             ("at -1s heal", 1),
             ("heal", 1),
+            ("at 1s slow n0 60001", 1),
+            ("at 1s lose n0 1001", 1),
+            ("at 1s put n0 k", 1),
+            ("at 1s put n0 k v r=1", 1),
+            ("at 1s put n0 k % ", 1),
+            ("at 1s get n0 k seen=1", 1),
+            ("at 1s get n0 k r=-1", 1),
         ] {
             let error = Script::parse(text).unwrap_err();
             assert_eq!(error.line, line, "{error}");

@@ -132,6 +132,8 @@ pub struct Options {
     pub power_cut: bool,
     /// Bytes of a memtable: small ones make flushes and compactions happen in a short run.
     pub memtable_bytes: u32,
+    /// Bytes of an engine's newest records of keys in use: none, too few, enough.
+    pub row_bytes: u32,
     /// Which bug is built in.
     #[serde(skip)]
     pub sabotage: Sabotage,
@@ -198,23 +200,31 @@ impl Options {
             faults,
             power_cut: random.chance(1, 4),
             memtable_bytes: [4, 16, 64, 1024][random.below(4) as usize] << 10,
+            row_bytes: [0, 8 << 10, 1 << 20][(seed % 3) as usize],
             sabotage: Sabotage::NONE,
             judged_by: None,
             keep_trace: false,
         }
     }
-    /// A quiet cluster for pages and tests: `nodes` nodes, no faults.
-    pub fn quiet(seed: u64, nodes: u8) -> Options {
+    /// A calm cluster without faults or clients, for a page and its guests. A look-up there goes through memtables and
+    /// tables, so that its way can be seen.
+    pub fn calm(seed: u64, nodes: u8) -> Options {
         Options {
             nodes,
             joiners: 0,
             shards: 1,
-            n: 3,
-            r: 2,
-            w: 2,
-            resolve: Resolve::Lww,
+            partitions: 64,
+            n: 3.min(nodes),
+            r: 2.min(nodes),
+            w: 2.min(nodes),
+            resolve: Resolve::Siblings,
+            clients: 0,
+            keys: 0,
+            load: 0,
             faults: FaultLevels::NONE,
             power_cut: false,
+            memtable_bytes: 64 << 10,
+            row_bytes: 0,
             ..Options::drawn(seed)
         }
     }

@@ -1,7 +1,9 @@
+use super::asking::{Asker, Asking};
 use super::checkers::bounds;
 use super::checkers::{ControlChecker, HeldChecker, Needed, QuorumChecker};
-use super::client::{Client, Habits, PATIENCE, outcome_of};
-use super::history::{Asked, History, OpNumber, Outcome};
+use super::client::{Client, Habits};
+use super::guest::Guest;
+use super::history::{History, OpNumber};
 use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, is_failure};
 use super::network::{Fate, Network};
 use super::queue::Queue;
@@ -11,7 +13,7 @@ use super::verdict::{Checker, Violation};
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
 use crate::base::{Bug, Epoch, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
-use crate::data::{Audit, Reply, RequestId};
+use crate::data::{Audit, RequestId};
 use crate::lsm;
 use crate::message::PeerMessage;
 use crate::node::{Input, Output};
@@ -21,8 +23,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, string::ToString};
 
-/// How much later than its deadline an answer may come.
-const ANSWER_SLACK: Micros = Micros::from_millis(250);
 /// Most events of a run. An order of magnitude above what any takes: messages that beget messages have no end.
 const EVENTS_MAX: u64 = 1_500_000;
 /// Most wakes at one time.
@@ -34,7 +34,7 @@ const FOLD_WORDS: usize = 1 << 14;
 
 /// What happens at a time.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     /// Something reaches a host, if it still lives the life that it was meant for.
     Arrives { at: NodeIndex, life: u32, what: Arrival },
     /// A node wants to be woken.
@@ -44,7 +44,7 @@ enum Event {
     /// A client begins its next operation.
     ClientBegins(u16),
     /// A client gives up waiting.
-    ClientGivesUp { client: u16, op: OpNumber },
+    ClientGivesUp { asker: Asker, op: OpNumber },
 }
 
 impl Event {
@@ -63,35 +63,28 @@ impl Event {
     }
 }
 
-/// An operation that a node was asked for.
-#[derive(Debug, Clone)]
-struct Asking {
-    client: u16,
-    key: u16,
-    node: NodeIndex,
-    life: u32,
-}
-
 /// A whole cluster in one thread: hosts, a network, clients, a script of faults, and checkers that watch.
 #[derive(Debug, Clone)]
 pub struct World {
     pub(super) options: Options,
-    script: Script,
-    next_line: usize,
+    pub(super) script: Script,
+    pub(super) next_line: usize,
     pub(super) now: Micros,
-    queue: Queue<Event>,
-    network: Network,
+    pub(super) queue: Queue<Event>,
+    pub(super) network: Network,
     pub(super) hosts: Vec<Host>,
-    clients: Vec<Client>,
-    habits: Habits,
+    pub(super) clients: Vec<Client>,
+    pub(super) habits: Habits,
     /// Operations a second, all clients together.
-    load: u32,
-    asked: BTreeMap<RequestId, Asking>,
+    pub(super) load: u32,
+    pub(super) asked: BTreeMap<RequestId, Asking>,
+    /// What guests asked and were told, in order.
+    pub(super) guests: Vec<Guest>,
     pub(super) history: History,
     /// Every value ever read: key, who wrote it, when read.
     pub(super) reads: Vec<(u16, OpNumber, Micros)>,
     next_message: u64,
-    control_checker: ControlChecker,
+    pub(super) control_checker: ControlChecker,
     held_checker: HeldChecker,
     pub(super) quorum_checker: QuorumChecker,
     /// By host: the epoch under which it was last looked at.
@@ -100,12 +93,15 @@ pub struct World {
     pub(super) power_cut_at: Option<Micros>,
     /// When faults ended, if they have.
     pub(super) healed_at: Option<Micros>,
+    /// When the judgement waits for the cluster to settle: until when.
+    pub(super) settle_until: Option<Micros>,
+    pub(super) is_judged: bool,
     /// Hosts whose disk was damaged since their last start.
     rotten: Vec<NodeIndex>,
-    words: Vec<u32>,
+    pub(super) words: Vec<u32>,
     hash: TraceHash,
     kept_trace: Vec<u32>,
-    events: u64,
+    pub(super) events: u64,
     /// Wakes at one and the same time: a machine that is never content stops the clock.
     wakes: u32,
     woken_at: Micros,
@@ -119,6 +115,7 @@ impl World {
         let hosts_count = usize::from(options.node_count());
         let clients = (0..options.clients).map(|index| Client::new(options.seed, index));
         let habits = Habits::drawn(&options);
+        let keys = options.keys;
         let is_stubborn = options.sabotage.is(Bug::SiblingBoundIgnored);
         World {
             network: Network::new(options.seed),
@@ -136,7 +133,8 @@ impl World {
             queue: Queue::new(),
             load: 0,
             asked: BTreeMap::new(),
-            history: History::default(),
+            guests: Vec::new(),
+            history: History::new(keys),
             reads: Vec::new(),
             next_message: 0,
             control_checker: ControlChecker::default(),
@@ -146,6 +144,8 @@ impl World {
             violations: Vec::new(),
             power_cut_at: None,
             healed_at: None,
+            settle_until: None,
+            is_judged: false,
             rotten: Vec::new(),
             words: Vec::new(),
             hash: TraceHash::default(),
@@ -193,16 +193,17 @@ impl World {
     }
     /// Does the next thing, unless it lies beyond `until`; `false` if so.
     pub fn step(&mut self, until: Micros) -> bool {
-        let line = self.script.lines.get(self.next_line).copied();
+        let line = self.script.lines.get(self.next_line).map(|line| line.at);
         let event_at = self.queue.next_at();
         match (line, event_at) {
-            (Some(line), at) if at.is_none_or(|at| line.at <= at) => {
-                if line.at > until {
+            (Some(line_at), at) if at.is_none_or(|at| line_at <= at) => {
+                if line_at > until {
                     return false;
                 }
-                self.now = self.now.max(line.at);
+                self.now = self.now.max(line_at);
+                let action = self.script.lines[self.next_line].action.clone();
                 self.next_line += 1;
-                self.act(line.action);
+                self.act(action);
             }
             (_, Some(at)) if at <= until => {
                 let Some((at, event)) = self.queue.take() else { return false };
@@ -234,7 +235,7 @@ impl World {
 
     // --- what the script does ---
 
-    fn act(&mut self, action: Action) {
+    pub(super) fn act(&mut self, action: Action) {
         match action {
             Action::Start(node) => self.start(node),
             Action::Kill(node) => self.crash(node, false),
@@ -272,7 +273,16 @@ impl World {
                 }
             }
             Action::Network(rates) => self.network.set_rates(rates),
+            Action::Slow(node, ms) => {
+                self.network.set_slow(node, Micros::from_millis(u64::from(ms)));
+                self.emit(node, Kind::Slowed, &[ms]);
+            }
+            Action::Lose(node, permille) => {
+                self.network.set_lossy(node, permille);
+                self.emit(node, Kind::Lossy, &[u32::from(permille)]);
+            }
             Action::Load(ops) => self.set_load(ops),
+            Action::Ask(node, ask) => self.begin_guest(node, ask),
             Action::PowerAll => {
                 self.power_cut_at = Some(self.now);
                 for index in 0..self.hosts.len() {
@@ -400,8 +410,7 @@ impl World {
             memtable_bytes: self.options.memtable_bytes,
             table_bytes: self.options.memtable_bytes,
             block_bytes: 1 << 10,
-            // None, too few, enough.
-            row_bytes: [0, 8 << 10, 1 << 20][(self.options.seed % 3) as usize],
+            row_bytes: u64::from(self.options.row_bytes),
             hash_seed: self.options.seed,
             sabotage: self.options.sabotage,
             ..lsm::Options::default()
@@ -504,7 +513,7 @@ impl World {
             }
             Event::StartsAgain(node) => self.start(node),
             Event::ClientBegins(client) => self.begin(client),
-            Event::ClientGivesUp { client, op } => self.give_up(client, op),
+            Event::ClientGivesUp { asker, op } => self.give_up(asker, op),
         }
     }
     fn wake(&mut self, node: NodeIndex) {
@@ -532,7 +541,7 @@ impl World {
                     self.handle(at, Input::Link { member, up });
                 }
             }
-            Arrival::Message { from, from_store, id, message } => {
+            Arrival::Message { from, from_store, id, message, .. } => {
                 self.emit(at, Kind::Received, &received(id, from, at, &message));
                 // As the handshake does it: the sender is who it says only with the store that the topology names.
                 let known = self.member(at, from).filter(|member| {
@@ -625,7 +634,8 @@ impl World {
                 let from_store = self.hosts[usize::from(from.0)].store;
                 let life = self.hosts[usize::from(to.0)].life;
                 for time in times {
-                    let what = Arrival::Message { from, from_store, id, message: message.clone() };
+                    let sent = self.now;
+                    let what = Arrival::Message { from, from_store, id, sent, message: message.clone() };
                     self.queue.add(time, Event::Arrives { at: to, life, what });
                 }
             }
@@ -643,113 +653,9 @@ impl World {
         name.strip_prefix('n')?.parse().ok().map(NodeIndex)
     }
 
-    // --- clients ---
-
-    fn set_load(&mut self, ops: u32) {
-        let was_idle = self.load == 0;
-        self.load = ops;
-        if was_idle && ops > 0 {
-            for client in 0..self.clients.len() {
-                self.rest(client as u16);
-            }
-        }
-    }
-    /// A client waits a while before its next operation.
-    fn rest(&mut self, client: u16) {
-        if self.load == 0 {
-            return;
-        }
-        let mean = 1_000_000 * self.clients.len() as u64 / u64::from(self.load);
-        let pause = self.clients[usize::from(client)].random().below(2 * mean.max(1));
-        self.queue.add(self.now + Micros(pause), Event::ClientBegins(client));
-    }
-    fn begin(&mut self, index: u16) {
-        if self.load == 0 || self.clients[usize::from(index)].busy.is_some() {
-            return;
-        }
-        let alive: Vec<NodeIndex> =
-            self.hosts.iter().filter(|host| host.node.is_some()).map(|host| host.index).collect();
-        let client = &mut self.clients[usize::from(index)];
-        let Some(node) = client.random().pick(&alive).copied() else { return self.rest(index) };
-        // After healing half of the keys are left as faults have made them.
-        let stride = if self.healed_at.is_some() { 2 } else { 1 };
-        let plan = client.plan(self.now, &self.options, self.habits, stride);
-        let (key, asked) = (plan.key, plan.asked.clone());
-        let number = self.history.begin(key, node, self.now, |_| asked);
-        self.clients[usize::from(index)].busy = Some(number);
-        self.emit(node, Kind::OpStarted, &[number.0, 0, verb(&plan.asked), u32::from(key)]);
-        let id = RequestId(u64::from(number.0) + 1);
-        let life = self.hosts[usize::from(node.0)].life;
-        self.asked.insert(id, Asking { client: index, key, node, life });
-        let request = plan.request(number, self.now);
-        let what = Arrival::Input(Input::Request { id, request });
-        self.queue.add(self.now + Micros(50), Event::Arrives { at: node, life, what });
-        let patience = self.now + PATIENCE + ANSWER_SLACK;
-        self.queue.add(patience, Event::ClientGivesUp { client: index, op: number });
-    }
-    fn on_reply(&mut self, id: RequestId, reply: Reply) {
-        let Some(asking) = self.asked.remove(&id) else {
-            let text = format!("request {} was answered twice, or late beyond all patience", id.0);
-            self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
-            return;
-        };
-        let number = OpNumber((id.0 - 1) as u32);
-        let outcome = outcome_of(&reply);
-        self.history.end(number, self.now, outcome);
-        let mut value_hash = 0;
-        if let Reply::Read(read) = &reply {
-            let view = self.hosts[usize::from(asking.node.0)].node.as_ref().and_then(|node| node.view());
-            let lineage = view.map_or(0, |view| view.topology.lineage);
-            let seen = self.clients[usize::from(asking.client)].remember(lineage, asking.key, read);
-            self.reads.extend(seen.values.iter().map(|writer| (asking.key, *writer, self.now)));
-            if let Some(cell) = &read.cell {
-                value_hash = checksum(&cell.to_bytes());
-                let count = cell.identity_count();
-                let members = self.hosts.len();
-                self.violations.extend(bounds::siblings(asking.key, count, members, self.now));
-            }
-        }
-        let [low, high] = split(value_hash);
-        let code = match outcome {
-            Outcome::Done { .. } => 0,
-            Outcome::NotDone => 1,
-            Outcome::Unknown => 2,
-        };
-        self.emit(asking.node, Kind::OpEnded, &[number.0, 0, code, low, high]);
-        if let Some(record) = self.history.get(number) {
-            self.violations.extend(bounds::success(number, record, &reply, self.healed_at, self.now));
-        }
-        self.finish(asking.client, number);
-    }
-    fn give_up(&mut self, client: u16, number: OpNumber) {
-        if self.clients[usize::from(client)].busy != Some(number) {
-            return;
-        }
-        let id = RequestId(u64::from(number.0) + 1);
-        if let Some(asking) = self.asked.get(&id) {
-            let host = &self.hosts[usize::from(asking.node.0)];
-            let began = self.history.get(number).map_or(self.now, |record| record.started);
-            let is_steady = host.life == asking.life && !host.is_paused && host.unsteady_at < began;
-            if is_steady {
-                self.violations.push(bounds::silence(number, asking.node, self.now));
-            }
-            if host.life != asking.life {
-                self.asked.remove(&id);
-            }
-        }
-        self.history.end(number, self.now, Outcome::Unknown);
-        self.finish(client, number);
-    }
-    fn finish(&mut self, client: u16, number: OpNumber) {
-        if self.clients[usize::from(client)].busy == Some(number) {
-            self.clients[usize::from(client)].busy = None;
-            self.rest(client);
-        }
-    }
-
     // --- what is watched ---
 
-    fn emit(&mut self, node: NodeIndex, kind: Kind, payload: &[u32]) {
+    pub(super) fn emit(&mut self, node: NodeIndex, kind: Kind, payload: &[u32]) {
         push_record(&mut self.words, kind, u32::from(node.0), self.now, payload);
     }
     /// Takes a node's events into the hash and shows them to the checkers.
@@ -814,15 +720,6 @@ impl World {
     /// The true Unix time, in milliseconds.
     pub(super) fn true_ms(&self) -> u64 {
         WALL_AT_START_MS + self.now.as_millis()
-    }
-}
-
-fn verb(asked: &Asked) -> u32 {
-    match asked {
-        Asked::Read => 0,
-        Asked::Put { .. } => 1,
-        Asked::Delete { .. } => 2,
-        Asked::Expire { .. } => 3,
     }
 }
 

@@ -21,6 +21,8 @@ pub struct ControlChecker {
     /// The greatest ballot that each node has promised for an epoch.
     promised: BTreeMap<(NodeIndex, u64), Ballot>,
     violations: Vec<Violation>,
+    /// (target, incarnation) that anybody took for Down.
+    downs: BTreeSet<(u32, u64)>,
 }
 
 fn long(words: &[u32], index: usize) -> u64 {
@@ -29,6 +31,10 @@ fn long(words: &[u32], index: usize) -> u64 {
 }
 
 impl ControlChecker {
+    /// Times that a member was taken for Down, whoever did.
+    pub fn downs(&self) -> u32 {
+        self.downs.len() as u32
+    }
     /// Looks at one record. `members` is how many members the recording node knows of.
     pub fn feed(&mut self, record: &Record<'_>, members: u32) {
         match (record.kind, record.payload) {
@@ -46,6 +52,7 @@ impl ControlChecker {
         }
     }
     fn on_down(&mut self, record: &Record<'_>, target: u32, reporters: u64, incarnation: u64, members: u32) {
+        self.downs.insert((target, incarnation));
         let needed = 2.min(members.saturating_sub(1));
         if reporters.count_ones() < needed {
             let count = reporters.count_ones();

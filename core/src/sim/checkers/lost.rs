@@ -28,8 +28,8 @@ pub fn lost_acks(
     for found in finals {
         let of_key = &by_key[usize::from(found.key)];
         let lost = match resolve {
-            Resolve::Lww => lost_of_lww(found, of_key, voters).into_iter().collect(),
-            Resolve::Siblings => lost_of_siblings(found, of_key, voters),
+            Resolve::Lww => lost_of_lww(found, of_key, voters, history).into_iter().collect(),
+            Resolve::Siblings => lost_of_siblings(found, of_key, voters, history),
         };
         for (number, record, why) in lost {
             let survived_nothing = power_cut.is_some_and(|cut| record.ended.is_some_and(|end| end < cut));
@@ -53,8 +53,9 @@ fn lost_of_lww<'a>(
     found: &FinalKey,
     of_key: &[(OpNumber, &'a Record)],
     voters: &Voters,
+    history: &History,
 ) -> Option<(OpNumber, &'a Record, String)> {
-    let visible = found.found().into_iter().find(|value| value.live);
+    let visible = found.found(history).into_iter().find(|value| value.live);
     match visible {
         Some(value) => {
             let (_, record) = of_key.iter().find(|(number, _)| *number == value.writer)?;
@@ -87,12 +88,13 @@ fn lost_of_siblings<'a>(
     found: &FinalKey,
     of_key: &[(OpNumber, &'a Record)],
     voters: &Voters,
+    history: &History,
 ) -> Vec<(OpNumber, &'a Record, String)> {
-    let present = found.found();
+    let present = found.found(history);
     let is_lost = |(number, record): &&(OpNumber, &'a Record)| {
         let acked = record.is_done() && matches!(record.asked, Asked::Put { .. });
         acked
-            && !present.iter().any(|value| value.writer == *number)
+            && !present.iter().any(|value| history.is_same_value(value.writer, *number))
             && !of_key
                 .iter()
                 .any(|(other, cover)| *other != *number && may_cover(cover, *number, record, voters))

@@ -16,7 +16,7 @@ pub use quorum::{Needed, QuorumChecker};
 pub use voters::Voters;
 pub use zombie::{inventions, zombies};
 
-use super::history::{Asked, Ends, History, OpNumber, Record, writer_of};
+use super::history::{Asked, Ends, History, OpNumber, Record};
 use crate::version::{Cell, Dot};
 use alloc::vec::Vec;
 
@@ -44,11 +44,11 @@ struct Found {
 
 impl FinalKey {
     /// Values in the cell, expired ones among them. Bytes that nobody writes are left to [`inventions`].
-    fn found(&self) -> Vec<Found> {
+    fn found(&self, history: &History) -> Vec<Found> {
         let siblings = self.cell.iter().flat_map(|cell| cell.siblings());
         siblings
             .filter_map(|sibling| {
-                let writer = writer_of(sibling.value()?)?;
+                let writer = history.writer(self.key, sibling.value()?)?;
                 Some(Found { writer, dot: sibling.dot, live: sibling.is_live(self.read_ms) })
             })
             .collect()

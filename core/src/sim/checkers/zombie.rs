@@ -21,7 +21,7 @@ pub fn zombies(
     let mut violations = Vec::new();
     for found in finals {
         let of_key = &by_key[usize::from(found.key)];
-        for value in found.found() {
+        for value in found.found(history) {
             let Some((_, record)) = of_key.iter().find(|(number, _)| *number == value.writer) else {
                 continue; // Reported as an invention.
             };

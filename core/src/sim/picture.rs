@@ -1,0 +1,264 @@
+//! What a world looks like from outside: all of its nodes asked at once, as no single one of them could tell.
+
+use super::host::{Arrival, Host};
+use super::script::NodeIndex;
+use super::verdict::Violation;
+use super::world::{Event, World};
+use crate::base::{Micros, PartitionId, trace::join};
+use crate::data::Copies;
+use crate::node::{
+    ClusterPicture, KeyPicture, KeyspacePicture, NodePicture, NodeSummary, Places, RequestCounts,
+    key_picture, node_picture, suspicions,
+};
+use crate::ring::{Liveness, View};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::Serialize;
+
+/// A message under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// As in events.
+    pub id: u64,
+    /// Its sender.
+    pub from: NodeIndex,
+    /// Its receiver.
+    pub to: NodeIndex,
+    /// As in events.
+    pub kind: u32,
+    /// When it was sent.
+    pub sent: Micros,
+    /// When it arrives.
+    pub arrives: Micros,
+    /// The operation that it belongs to, 0 for none.
+    pub op: u64,
+}
+
+/// What the checkers say so far.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Promises broken.
+    pub violations: Vec<ViolationPicture>,
+    /// Requests of which their asker was told that they are done.
+    pub acknowledged: u32,
+    /// All requests.
+    pub asked: u32,
+    /// Times that a node was declared Down.
+    pub downs: u32,
+    /// Topologies so far.
+    pub epochs: u64,
+    /// Hints that wait.
+    pub hints_waiting: u64,
+    /// Partitions whose owners differ.
+    pub partitions_differing: u32,
+    /// The settled cluster was judged as well.
+    pub is_final: bool,
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ViolationPicture {
+    pub checker: String,
+    pub at_us: u64,
+    pub text: String,
+}
+
+impl World {
+    /// The whole cluster.
+    pub fn picture(&self) -> ClusterPicture {
+        let names = self.names();
+        let (mut picture, places) = match self.best_view() {
+            None => (self.unborn(&names), Places::default()),
+            Some((node, view)) => {
+                let places = Places::named(view, &names);
+                let control = node.control().snapshot();
+                (ClusterPicture::seen_by(view, &control, &places, self.now), places)
+            }
+        };
+        picture.now_us = self.now.0;
+        picture.events = self.events;
+        picture.digest = format!("{:032x}", self.trace_hash());
+        picture.cuts = self.network.cuts().map(|(from, to)| (u32::from(from.0), u32::from(to.0))).collect();
+        let mut found = BTreeSet::new();
+        for host in &self.hosts {
+            let Some(node) = host.node.as_ref().filter(|_| !host.is_paused) else { continue };
+            found.extend(suspicions(&node.control().snapshot(), &places));
+        }
+        picture.suspicions = found.into_iter().collect();
+        for (host, summary) in self.hosts.iter().zip(&mut picture.nodes) {
+            self.fill_in(host, summary);
+        }
+        let done = self.history.iter().filter(|(_, record)| record.is_done()).count() as u64;
+        picture.requests = RequestCounts { asked: u64::from(self.history.len()), done };
+        picture
+    }
+    fn fill_in(&self, host: &Host, summary: &mut NodeSummary) {
+        summary.is_running = host.node.is_some();
+        summary.slow_ms = self.network.slow(host.index).as_millis() as u32;
+        summary.loss_permille = u32::from(self.network.lossy(host.index));
+        summary.state = self.state_of(host, summary.state);
+        let Some(node) = &host.node else { return };
+        for shard in node.shards() {
+            let (counters, stats) = (shard.gauged(), shard.engine());
+            summary.hints += counters.hints_pending;
+            summary.keys += counters.keys;
+            summary.memtable_bytes += stats.memtable_bytes;
+            summary.memtable_bytes_max += u64::from(self.options.memtable_bytes);
+        }
+    }
+    /// What the others believe, except that nobody need believe in what does not run.
+    fn state_of(&self, host: &Host, seen: &'static str) -> &'static str {
+        let believed = self.hosts.iter().filter(|other| other.index != host.index && !other.is_paused);
+        let liveness = believed.filter_map(|other| {
+            let view = other.node.as_ref()?.view()?;
+            let member = view.topology.member_named(&host.index.to_string())?;
+            Some(view.liveness_of(member.id))
+        });
+        match liveness.max() {
+            Some(Liveness::Down) => "down",
+            _ if host.node.is_none() && host.life > 0 => "stopped",
+            _ if host.is_paused => "paused",
+            Some(Liveness::Suspect) => "suspect",
+            _ if matches!(seen, "down" | "suspect") => "up",
+            _ => seen,
+        }
+    }
+    /// One node; with a key, with that key's way through it. `None` for a node that there is not.
+    pub fn node_picture(&self, node: NodeIndex, key: Option<&[u8]>) -> Option<NodePicture> {
+        let host = self.hosts.get(usize::from(node.0))?;
+        let name = node.to_string();
+        let state = self.state_of(host, "up");
+        let Some((running, view)) = host.node.as_ref().and_then(|node| Some((node, node.view()?))) else {
+            let (shards, hints, repair) = (Vec::new(), Vec::new(), Vec::new());
+            return Some(NodePicture { name, state, shards, hints, repair });
+        };
+        let places = Places::named(view, &self.names());
+        let mut caches = host.caches.clone();
+        let mut shards = Vec::new();
+        let mut hints = Vec::new();
+        for (index, shard) in running.shards().iter().enumerate() {
+            // The key's way leads through one of them.
+            let key = key.filter(|key| shard.serves_key(key));
+            shards.push(shard.picture(key, &host.disks[index], &mut caches[index]));
+            hints.extend(shard.hint_counts());
+        }
+        Some(node_picture(view, &places, state, &name, shards, &hints, &self.differing()))
+    }
+    /// One key: where it lives, and all that is held of it anywhere. `None` before the cluster was born.
+    pub fn key_picture(&self, key: &[u8]) -> Option<KeyPicture> {
+        let (_, view) = self.best_view()?;
+        let places = Places::named(view, &self.names());
+        let mut held: Vec<(u32, Copies)> = Vec::new();
+        for host in &self.hosts {
+            let Some(node) = &host.node else { continue };
+            for (index, shard) in node.shards().iter().enumerate().filter(|(_, shard)| shard.serves_key(key))
+            {
+                let mut cache = host.caches[index].clone();
+                if let Ok(copies) = shard.copies(key, &host.disks[index], &mut cache) {
+                    held.push((u32::from(host.index.0), copies));
+                }
+            }
+        }
+        Some(key_picture(view, &places, key, &held))
+    }
+    /// All messages under way, in order of their arrival.
+    pub fn flights(&self) -> Vec<Flight> {
+        let mut flights: Vec<Flight> = self
+            .queue
+            .iter()
+            .filter_map(|(arrives, event)| match event {
+                Event::Arrives { at, life, what: Arrival::Message { from, id, sent, message, .. } }
+                    if self.hosts.get(usize::from(at.0)).is_some_and(|host| host.life == *life) =>
+                {
+                    let [kind, _, low, high] = message.traced();
+                    let (from, to, sent, op) = (*from, *at, *sent, join(low, high));
+                    Some(Flight { id: *id, from, to, kind, sent, arrives, op })
+                }
+                _ => None,
+            })
+            .collect();
+        flights.sort_by_key(|flight| (flight.arrives, flight.id));
+        flights
+    }
+    /// What the checkers say so far.
+    pub fn verdict(&self) -> Verdict {
+        let shards = || self.hosts.iter().flat_map(|host| &host.node).flat_map(|node| node.shards());
+        let violation = |violation: &Violation| ViolationPicture {
+            checker: format!("{:?}", violation.checker),
+            at_us: violation.at.0,
+            text: violation.text.clone(),
+        };
+        Verdict {
+            violations: self.violations.iter().map(violation).collect(),
+            acknowledged: self.history.iter().filter(|(_, record)| record.is_done()).count() as u32,
+            asked: self.history.len(),
+            downs: self.control_checker.downs(),
+            epochs: self.best_view().map_or(0, |(_, view)| view.topology.epoch.0),
+            hints_waiting: shards().map(|shard| shard.gauged().hints_pending).sum(),
+            partitions_differing: self.differing().len() as u32,
+            is_final: self.is_judged(),
+        }
+    }
+    fn names(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.index.to_string()).collect()
+    }
+    fn unborn(&self, names: &[String]) -> ClusterPicture {
+        ClusterPicture {
+            now_us: 0,
+            events: 0,
+            digest: String::new(),
+            epoch: 0,
+            keyspace: KeyspacePicture {
+                n: self.options.n,
+                r: self.options.r,
+                w: self.options.w,
+                resolve: self.options.resolve,
+            },
+            nodes: names.iter().map(|name| NodeSummary::unborn(name)).collect(),
+            owners: Vec::new(),
+            moving: Vec::new(),
+            cuts: Vec::new(),
+            suspicions: Vec::new(),
+            requests: RequestCounts::default(),
+        }
+    }
+    /// Of those who run, who knows the newest topology.
+    fn best_view(&self) -> Option<(&crate::node::Node, &Arc<View>)> {
+        let nodes = self.hosts.iter().filter_map(|host| host.node.as_ref());
+        let views = nodes.filter_map(|node| Some((node, node.view()?)));
+        // The first of the newest.
+        views.fold(None, |best: Option<(&crate::node::Node, &Arc<View>)>, (node, view)| match best {
+            Some((_, known)) if known.topology.epoch >= view.topology.epoch => best,
+            _ => Some((node, view)),
+        })
+    }
+    /// Partitions of which two owners that run hold different cells.
+    fn differing(&self) -> BTreeSet<PartitionId> {
+        let mut roots: BTreeMap<PartitionId, u128> = BTreeMap::new();
+        let mut differing = BTreeSet::new();
+        for host in &self.hosts {
+            let Some((node, view)) = host.node.as_ref().and_then(|node| Some((node, node.view()?))) else {
+                continue;
+            };
+            let held: BTreeMap<PartitionId, u128> =
+                node.shards().iter().flat_map(|shard| shard.held()).collect();
+            for number in 0..view.topology.partition_count() {
+                let partition = PartitionId(number);
+                if !view.owns(partition) {
+                    continue;
+                }
+                let root = held.get(&partition).copied().unwrap_or(0);
+                if *roots.entry(partition).or_insert(root) != root {
+                    differing.insert(partition);
+                }
+            }
+        }
+        differing
+    }
+}
