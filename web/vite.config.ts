@@ -9,7 +9,7 @@ export default defineConfig({
   base: "./",
   plugins: [svelte()],
   resolve: {
-    alias: [{ find: /^kvorum$/, replacement: path("../wasm/npm/dist/browser.js") }],
+    alias: [{ find: /^kvorum$/, replacement: path("../wasm/npm/index.js") }],
   },
   worker: { format: "es" },
   build: {

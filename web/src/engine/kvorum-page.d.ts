@@ -1,0 +1,17 @@
+/** What the page needs of the package beyond one call that runs until its answer. */
+import type { PutOptions, ReadResult, Resolve, WriteResult } from "kvorum";
+
+declare module "kvorum" {
+  interface Begun {
+    /** `false`: nothing runs; the promise settles in a later `step` or `run`. */
+    run?: boolean;
+  }
+  interface ClusterClient {
+    put(key: string | Uint8Array, value: string | Uint8Array, options: PutOptions & Begun): Promise<WriteResult>;
+    get(key: string | Uint8Array, options: { r?: number } & Begun): Promise<ReadResult>;
+    del(key: string | Uint8Array, options: { context?: string | null; w?: number } & Begun): Promise<WriteResult>;
+  }
+  interface Cluster {
+    setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): void;
+  }
+}
