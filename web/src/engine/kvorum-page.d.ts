@@ -11,6 +11,10 @@ declare module "kvorum" {
     get(key: string | Uint8Array, options: { r?: number } & Begun): Promise<ReadResult>;
     del(key: string | Uint8Array, options: { context?: string | null; w?: number } & Begun): Promise<WriteResult>;
   }
+  interface NodeSummary {
+    /** Its number, by which events of nodes name it; its place if it says none. */
+    member?: number;
+  }
   interface Cluster {
     setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): void;
   }
