@@ -120,6 +120,7 @@ export class Engine {
   #on(post: Post, worker: WorkerLike): void {
     switch (post.kind) {
       case "ran":
+        if (post.id === 0) return this.#listener(post);
         this.#runs.get(post.id)?.(post.reached);
         this.#runs.delete(post.id);
         return;

@@ -103,11 +103,6 @@ export class Host {
       case "fault":
         this.#fault(cluster, command.fault);
         return this.#remember(cluster);
-      case "keyspace": {
-        const { kind: _, ...part } = command;
-        cluster.setKeyspace(part);
-        return this.#remember(cluster);
-      }
       case "select":
         this.#selected = { key: command.key, node: command.node };
         return this.#show(cluster);
@@ -142,7 +137,8 @@ export class Host {
       this.#dueUs = 0;
       this.#picturedAt = -Infinity;
       if (command.events !== null) this.#runs.push({ id: 0, goal: { events: command.events } });
-      this.#remember(cluster);
+      this.#last = reproductionOf(cluster);
+      this.#show(cluster);
       this.#goOn();
     } catch (error) {
       if (life === this.#life) this.#onError(error);
@@ -184,7 +180,7 @@ export class Host {
     if (isOver) this.#runs.shift();
     this.#turnAt = null;
     this.#post(cluster, isOver);
-    if (isOver && run.id !== 0) this.#shell.post({ kind: "ran", id: run.id, reached }, []);
+    if (isOver) this.#shell.post({ kind: "ran", id: run.id, reached }, []);
   }
 
   #turnPlay(cluster: Cluster): void {
@@ -242,8 +238,12 @@ export class Host {
     );
   }
 
-  /** After something was done to the world: what leads here, should it stop. */
+  /**
+   * After something was done to the world: it happens a microsecond later, so that much goes by even while paused. And what
+   * leads here is kept, should the world stop.
+   */
   #remember(cluster: Cluster): void {
+    cluster.run({ until: cluster.now + 1, budgetMs: TURN_MS });
     this.#last = reproductionOf(cluster);
     this.#show(cluster);
   }

@@ -1,5 +1,5 @@
 /** What the page needs of the package beyond one call that runs until its answer. */
-import type { PutOptions, ReadResult, Resolve, WriteResult } from "kvorum";
+import type { PutOptions, ReadResult, WriteResult } from "kvorum";
 
 declare module "kvorum" {
   interface Begun {
@@ -14,8 +14,5 @@ declare module "kvorum" {
   interface NodeSummary {
     /** Its number, by which events of nodes name it; its place if it says none. */
     member?: number;
-  }
-  interface Cluster {
-    setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): void;
   }
 }

@@ -45,7 +45,6 @@ export type Command =
   /** A read of all owners, then a put with what it has seen. */
   | { kind: "merge"; ask: number; key: string; value: string; through: number; r: number; w: number | null }
   | { kind: "fault"; fault: Fault }
-  | { kind: "keyspace"; n?: number; r?: number; w?: number; resolve?: Resolve }
   | { kind: "select"; key: string | null; node: number | null }
   | { kind: "link"; id: number }
   /** A frame was drawn: the worker may send another. */
@@ -73,6 +72,7 @@ export type Post =
       siblings: number;
       atUs: number;
     }
+  /** 0: the events that a world was opened to come to. */
   | { kind: "ran"; id: number; reached: boolean }
   | { kind: "link"; id: number; reproduction: Reproduction }
   /** The world goes on; the command was not done. */

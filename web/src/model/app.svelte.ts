@@ -83,6 +83,8 @@ class PageApp implements App {
   #opened: WorldOptions = DEFAULT_WORLD;
   /** The page follows the request that it made last, until the user follows another. */
   #followsLatest = true;
+  /** Quorums that this page asks for; a core's keyspace has its own for whoever names none. */
+  #quorum: { r: number; w: number } | null = null;
 
   #mode = $state.raw<Scene["mode"]>("simulated");
   #isLoading = $state.raw(true);
@@ -168,7 +170,9 @@ class PageApp implements App {
         this.#selectedKey = start.link.key;
         this.#selectedNode = start.link.node;
         this.#view = start.link.view ?? "cluster";
-        return this.#open(start.link.world, start.link);
+        this.#open(start.link.world, start.link);
+        this.#quorum = start.link.quorum;
+        return;
     }
   }
 
@@ -179,6 +183,7 @@ class PageApp implements App {
     this.#expected = link;
     this.#last = null;
     this.#followsLatest = true;
+    this.#quorum = null;
     this.#mode = "simulated";
     this.#isLoading = true;
     this.#trouble = null;
@@ -287,7 +292,9 @@ class PageApp implements App {
     this.#verdict = world.verdict;
     if (world.picture === null) return;
     this.#isLoading = false;
-    this.#picture = world.picture;
+    const { keyspace } = world.picture;
+    this.#picture =
+      this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
     this.#digest = world.picture.digest;
     // A picture of what was selected before is not one of what is selected now.
     this.#keyPicture = world.keyPicture?.key === this.#selectedKey ? world.keyPicture : null;
@@ -341,7 +348,9 @@ class PageApp implements App {
     this.#trouble = null;
     this.#followsLatest = true;
     this.#select(draft.key, this.#selectedNode);
-    const { verb, key, value, through, r, w } = draft;
+    const { verb, key, value, through } = draft;
+    const r = draft.r ?? this.#quorum?.r ?? null;
+    const w = draft.w ?? this.#quorum?.w ?? null;
     this.#engine.send({ kind: "ask", ask: ++this.#ask, verb, key, value, through, r, w });
   }
 
@@ -352,19 +361,28 @@ class PageApp implements App {
     this.#fieldTrouble = trouble;
     if (trouble !== null) return;
     this.#followsLatest = true;
-    const { through, w } = this.#draft;
+    const { through } = this.#draft;
+    const w = this.#draft.w ?? this.#quorum?.w ?? null;
     const r = this.#picture?.keyspace.n ?? 1;
     this.#engine.send({ kind: "merge", ask: ++this.#ask, key, value, through, r, w });
   }
 
+  /** R and W are every request's own; N and `resolve` are of the data, so another of them is another world. */
   #setKeyspace(part: Parameters<Actions["setKeyspace"]>[0]): void {
     const now = this.#picture?.keyspace;
-    if (now === undefined) return;
+    if (now === undefined || this.#mode === "live") return;
     const nodes = this.#picture?.nodes.length ?? 1;
     const n = within(part.n ?? now.n, 1, nodes);
     const r = within(part.r ?? now.r, 1, n);
     const w = within(part.w ?? now.w, 1, n);
-    this.#engine.send({ kind: "keyspace", n, r, w, resolve: part.resolve ?? now.resolve });
+    const resolve = part.resolve ?? now.resolve;
+    if (n !== now.n || resolve !== now.resolve) {
+      const { seed, partitions, memtableBytes } = this.#world.options ?? DEFAULT_WORLD;
+      const rest = { ...(partitions === undefined ? {} : { partitions }), ...(memtableBytes === undefined ? {} : { memtableBytes }) };
+      return this.#open({ seed, nodes, ...rest, n, r, w, resolve }, null);
+    }
+    this.#quorum = { r, w };
+    this.#show();
   }
 
   #cutOrHeal(node: number): void {
@@ -394,6 +412,7 @@ class PageApp implements App {
     const fragment = await encodeLink(found, {
       key: this.#selectedKey,
       node: this.#selectedNode,
+      quorum: this.#quorum,
       language: this.#language,
       view: this.#view,
     });

@@ -22,6 +22,8 @@ export interface Link {
   digest: string | null;
   key: string | null;
   node: number | null;
+  /** Quorums that the page asks for, where they are not the keyspace's own. */
+  quorum: { r: number; w: number } | null;
   language: "en" | "ko" | null;
   view: Scene["view"] | null;
 }
@@ -74,6 +76,7 @@ const EMPTY: Omit<Link, "world"> = {
   digest: null,
   key: null,
   node: null,
+  quorum: null,
   language: null,
   view: null,
 };
@@ -81,7 +84,7 @@ const EMPTY: Omit<Link, "world"> = {
 /** The fragment that leads to the same state, from any page of this build. */
 export async function encodeLink(
   reproduction: Reproduction,
-  shown: Pick<Link, "key" | "node" | "language" | "view">,
+  shown: Pick<Link, "key" | "node" | "quorum" | "language" | "view">,
 ): Promise<string> {
   const { options, script, events, digest } = reproduction;
   const { seed, drawn, ...rest } = options;
@@ -128,6 +131,8 @@ function parseLink(value: unknown): Parsed<Link> {
   if (!key.ok) return key;
   const node = optional(value, "node", whole(0, 49));
   if (!node.ok) return node;
+  const quorum = optional(value, "quorum", parseQuorum);
+  if (!quorum.ok) return quorum;
   const language = optional(value, "language", oneOf(["en", "ko"] as const));
   if (!language.ok) return language;
   const view = optional(value, "view", oneOf(["cluster", "request"] as const));
@@ -139,10 +144,17 @@ function parseLink(value: unknown): Parsed<Link> {
     digest: digest.value,
     key: key.value,
     node: node.value,
+    quorum: quorum.value,
     language: language.value,
     view: view.value,
   });
 }
+
+const parseQuorum: Read<{ r: number; w: number }> = (value) => {
+  const { r, w } = isRecord(value) ? value : {};
+  const [readers, writers] = [whole(1, 50)(r), whole(1, 50)(w)];
+  return readers.ok && writers.ok ? good({ r: readers.value, w: writers.value }) : bad("has no r and w from 1 to 50");
+};
 
 function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
   if (!isRecord(value)) return bad("options are no object");

@@ -52,6 +52,8 @@ interface Tracked {
   model: RequestModel;
   /** Its number at the page, while the client waits. */
   ask: number | null;
+  /** Its number among the operations of a simulated cluster's clients. */
+  op: number | null;
   /** Events have begun to tell of it. */
   hasStarted: boolean;
   /** The entry hands it to an owner. */
@@ -77,6 +79,7 @@ export class Requests {
   readonly #byName = new Map<string, Tracked>();
   readonly #byMessage = new Map<number, number>();
   readonly #asks = new Map<number, Tracked>();
+  readonly #ops = new Map<number, Tracked>();
   /** Those that have not ended. */
   readonly #running = new Set<Tracked>();
   readonly #changed = new Set<Tracked>();
@@ -141,6 +144,10 @@ export class Requests {
 
   on(event: TraceEvent): void {
     switch (event.kind) {
+      case "opStarted":
+        return this.#onOpStarted(event);
+      case "opEnded":
+        return this.#onOpEnded(event);
       case "requestStarted":
         return this.#onStarted(event);
       case "replicaAsked":
@@ -178,6 +185,38 @@ export class Requests {
     }
   }
 
+  // --- what clients of a simulated cluster tell ---
+
+  /** A client asks a node: what the node then begins for that key is for it. */
+  #onOpStarted(event: Of<"opStarted">): void {
+    if (event.key === null) return;
+    const key = this.#strings.text(event.key);
+    const verb = event.verb === "expire" ? "put" : event.verb;
+    const isAsked = (one: Tracked): boolean =>
+      one.op === null && one.model.entry === event.node && one.model.verb === verb && tracedKey(one.model.key) === key;
+    const tracked =
+      [...this.#asks.values()].find(isAsked) ??
+      this.#add({
+        verb,
+        key,
+        value: null,
+        entry: event.node,
+        partition: -1,
+        startedUs: event.us,
+        needed: this.#around.quorum(verb),
+      });
+    tracked.op = event.op;
+    tracked.model.startedUs = event.us;
+    this.#ops.set(event.op, tracked);
+    this.#mark(tracked);
+  }
+
+  #onOpEnded(event: Of<"opEnded">): void {
+    const tracked = this.#ops.get(event.op);
+    this.#ops.delete(event.op);
+    if (tracked !== undefined && tracked.model.endedUs === null) this.#end(tracked, event.us, event.outcome);
+  }
+
   // --- what coordinators tell ---
 
   #onStarted(event: Of<"requestStarted">): void {
@@ -195,12 +234,11 @@ export class Requests {
     }
     const waits = (one: Tracked): boolean =>
       !one.hasStarted &&
-      one.ask !== null &&
       one.model.entry === node &&
       (one.model.verb === "get") !== isWrite &&
       tracedKey(one.model.key) === key;
     const tracked =
-      [...this.#asks.values()].find(waits) ??
+      [...this.#running].find(waits) ??
       this.#add({
         verb: isWrite ? "put" : "get",
         key,
@@ -367,7 +405,7 @@ export class Requests {
     if (event.how === "paused") return;
     this.#downs.delete(event.node);
     for (const tracked of this.#running) {
-      if (tracked.model.entry !== event.node || !tracked.hasStarted) continue;
+      if (tracked.model.entry !== event.node || (!tracked.hasStarted && tracked.op === null)) continue;
       this.#end(tracked, event.us, tracked.model.verb === "get" ? "notDone" : "unknown");
     }
   }
@@ -435,6 +473,7 @@ export class Requests {
       model,
       shown: copyOf(model),
       ask: null,
+      op: null,
       hasStarted: false,
       isForwarded: false,
       handedTo: null,
@@ -453,6 +492,7 @@ export class Requests {
     if (oldest === undefined) return;
     for (const name of oldest.names) this.#byName.delete(name);
     if (oldest.ask !== null) this.#asks.delete(oldest.ask);
+    if (oldest.op !== null) this.#ops.delete(oldest.op);
     this.#running.delete(oldest);
     this.#changed.delete(oldest);
   }

@@ -1,6 +1,5 @@
 /**
- * Marks on the lanes of time: faults and membership from events, slow nodes and losses from pictures (they are settings of
- * the network, of which no event tells).
+ * Marks on the lanes of time: faults and membership, as events tell of them.
  *
  * Memory is bounded: the oldest marks that have ended go first.
  */
@@ -50,6 +49,13 @@ export class Timeline {
         return event.how === "wiped" ? undefined : this.#begin({ kind: "crash", fromUs: event.us, toUs: null, node: event.node });
       case "restarted":
         return this.#end("crash", event.node, event.us);
+      case "slowed":
+        this.#end("slow", event.node, event.us);
+        if (event.ms > 0) this.#begin({ kind: "slow", fromUs: event.us, toUs: null, node: event.node, ms: event.ms });
+        return;
+      case "lossy":
+        if (event.permille === 0) return this.#end("loss", event.node, event.us);
+        return this.#begin({ kind: "loss", fromUs: event.us, toUs: null, node: event.node });
       case "link":
         return event.isCut ? this.#onCut(event.us, event.from, event.to) : this.#onHealed(event.us, event.from, event.to);
       case "suspected":
@@ -63,15 +69,10 @@ export class Timeline {
     }
   }
 
-  /** Settings of the network are seen in pictures only. */
+  /** That a paused node goes on is seen in pictures only. */
   onPicture(picture: ClusterPicture): void {
     picture.nodes.forEach((node, place) => {
       if (node.state !== "paused" && node.state !== "stopped") this.#end("crash", place, picture.nowUs);
-      const slow = this.#open.get(`slow ${place}`);
-      if (slow?.kind === "slow" && slow.ms !== node.slowMs) this.#end("slow", place, picture.nowUs);
-      if (node.slowMs > 0) this.#begin({ kind: "slow", fromUs: picture.nowUs, toUs: null, node: place, ms: node.slowMs });
-      if (node.lossPermille > 0) this.#begin({ kind: "loss", fromUs: picture.nowUs, toUs: null, node: place });
-      else this.#end("loss", place, picture.nowUs);
     });
   }
 

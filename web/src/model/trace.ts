@@ -19,6 +19,8 @@ export const KIND = {
   link: 15,
   opStarted: 16,
   opEnded: 17,
+  slowed: 18,
+  lossy: 19,
   requestStarted: 30,
   replicaAsked: 31,
   replicaAnswered: 32,
@@ -66,8 +68,10 @@ export type TraceEvent = At &
     | { kind: "crashed"; how: "killed" | "power" | "paused" | "wiped" }
     | { kind: "restarted" }
     | { kind: "link"; from: number; to: number; isCut: boolean }
-    | { kind: "opStarted"; op: number; verb: number; key: number }
-    | { kind: "opEnded"; op: number; outcome: number }
+    | { kind: "opStarted"; op: number; verb: "get" | "put" | "del" | "expire"; key: number | null }
+    | { kind: "opEnded"; op: number; outcome: "done" | "notDone" | "unknown" }
+    | { kind: "slowed"; ms: number }
+    | { kind: "lossy"; permille: number }
     | { kind: "requestStarted"; request: bigint; verb: "read" | "write" | "forward" | "final"; partition: number; key: number }
     | { kind: "replicaAsked"; request: bigint; member: number; hedged: boolean; standsFor: number | null }
     | { kind: "replicaAnswered"; request: bigint; member: number; answer: Answer }
@@ -100,6 +104,7 @@ const LOST = ["loss", "cut", "down", "full"] as const;
 const CRASHED = ["killed", "power", "paused", "wiped"] as const;
 const VERBS = ["read", "write", "forward", "final"] as const;
 const OUTCOMES = ["done", "notDone", "unknown"] as const;
+const OPS = ["get", "put", "del", "expire"] as const;
 const STEPS = ["memory", "no", "maybe", "block"] as const;
 
 /** A u64 of two words, low first. */
@@ -153,19 +158,18 @@ class Payload {
   }
 }
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true });
-
-/** Text if it is UTF-8 but for a last character that was cut off, else the bytes in hex. */
+/** Text if it is UTF-8, but for a last character that was cut off; else the bytes in hex. */
 export function textOf(bytes: Uint8Array): string {
-  for (let cut = 0; cut < 4 && cut <= bytes.length; cut++) {
-    try {
-      return UTF8.decode(bytes.subarray(0, bytes.length - cut)) + (cut > 0 ? "…" : "");
-    } catch {
-      // The next try leaves one more byte out.
-    }
+  try {
+    // As of a stream: a character that is not whole yet is no error, and is held back.
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: true });
+    return UTF8.encode(text).length < bytes.length ? `${text}…` : text;
+  } catch {
+    return `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
   }
-  return `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
+
+const UTF8 = new TextEncoder();
 
 /** Reads records from words that may be anything; ends at the first that is none. */
 export function* events(words: Uint32Array): Generator<TraceEvent> {
@@ -198,6 +202,8 @@ const PAYLOAD_WORDS_MIN: Readonly<Record<number, number>> = {
   [KIND.link]: 3,
   [KIND.opStarted]: 4,
   [KIND.opEnded]: 3,
+  [KIND.slowed]: 1,
+  [KIND.lossy]: 1,
   [KIND.requestStarted]: 5,
   [KIND.replicaAsked]: 5,
   [KIND.replicaAnswered]: 4,
@@ -254,9 +260,13 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
     case KIND.link:
       return { ...at, kind: "link", from: p.word(0), to: p.word(1), isCut: p.word(2) === 0 };
     case KIND.opStarted:
-      return { ...at, kind: "opStarted", op: p.count53(0), verb: p.word(2), key: p.word(3) };
+      return { ...at, kind: "opStarted", op: p.count53(0), verb: OPS[p.word(2)] ?? "put", key: p.count > 4 ? p.word(4) : null };
     case KIND.opEnded:
-      return { ...at, kind: "opEnded", op: p.count53(0), outcome: p.word(2) };
+      return { ...at, kind: "opEnded", op: p.count53(0), outcome: OUTCOMES[p.word(2)] ?? "unknown" };
+    case KIND.slowed:
+      return { ...at, kind: "slowed", ms: p.word(0) };
+    case KIND.lossy:
+      return { ...at, kind: "lossy", permille: p.word(0) };
     case KIND.requestStarted:
       return {
         ...at,
