@@ -136,7 +136,7 @@ export class Host {
       this.#turnAt = null;
       this.#dueUs = 0;
       this.#picturedAt = -Infinity;
-      if (command.events !== null) this.#runs.push({ id: 0, goal: { events: command.events } });
+      if (command.goal !== null) this.#runs.push({ id: 0, goal: command.goal });
       this.#last = reproductionOf(cluster);
       this.#show(cluster);
       this.#goOn();

@@ -34,7 +34,8 @@ export type Fault =
 export type Goal = { until: number | "end" } | { events: number };
 
 export type Command =
-  | { kind: "open"; world: WorldOptions; script: string | null; events: number | null; isPlaying: boolean; speed: number }
+  /** `goal`: what it comes to first, however it is paced. */
+  | { kind: "open"; world: WorldOptions; script: string | null; goal: Goal | null; isPlaying: boolean; speed: number }
   | { kind: "play" }
   | { kind: "pause" }
   | { kind: "speed"; speed: number }
@@ -72,7 +73,7 @@ export type Post =
       siblings: number;
       atUs: number;
     }
-  /** 0: the events that a world was opened to come to. */
+  /** 0: what a world was opened to come to. */
   | { kind: "ran"; id: number; reached: boolean }
   | { kind: "link"; id: number; reproduction: Reproduction }
   /** The world goes on; the command was not done. */

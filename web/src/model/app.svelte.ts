@@ -16,6 +16,8 @@ import { WorldModel } from "./world.ts";
 
 /** A page that is told nothing: a calm cluster, small enough to see everything and big enough for a fallback. */
 export const DEFAULT_WORLD: WorldOptions = { seed: "7", nodes: 5, n: 3, r: 2, w: 2, resolve: "siblings" };
+/** By then nodes have met and the first put can be taken, so a new world begins there. */
+const FORMED_US = 1_500_000;
 export const SPEED_MIN = 0.1;
 export const SPEED_MAX = 100;
 /** How often a live scene is made anew between events: ages and retry times move. */
@@ -194,10 +196,11 @@ class PageApp implements App {
     this.#followed = null;
     this.#seed = world.seed;
     const events = link?.events ?? null;
+    const isCalm = link === null && world.nodes !== undefined;
     this.#engine.open({
       world,
       script: link?.script ?? null,
-      events,
+      goal: events !== null ? { events } : isCalm ? { until: FORMED_US } : null,
       // A link shows a moment; it stays there until somebody goes on.
       isPlaying: events === null,
       speed: this.#speed,

@@ -62,7 +62,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
   });
   onTestFinished(() => app.close());
   const settle = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   };
   await settle();
   const cluster = (): FakeCluster => {
@@ -156,19 +156,19 @@ describe("a page", () => {
     const first = await page();
     first.actions.pause();
     first.actions.selectNode(4);
-    await first.app.run({ events: 123 });
+    await first.app.run({ events: 2_345 });
     await first.settle();
     expect(await first.actions.copyLink()).toBe(true);
     const hash = first.shown[0] ?? "";
     expect(first.copied).toEqual([`http://page/${hash}`]);
     const second = await page({ hash });
-    expect(second.scene).toMatchObject({ events: 123, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
+    expect(second.scene).toMatchObject({ events: 2_345, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
   });
 
   it("says so if the link came from a run that it cannot make again", async () => {
     const first = await page();
     first.actions.pause();
-    await first.app.run({ events: 123 });
+    await first.app.run({ events: 2_345 });
     const found = await first.app.reproduction();
     if (found === null) throw new Error("no reproduction");
     const { encodeLink } = await import("../../src/model/link.ts");

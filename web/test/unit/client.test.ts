@@ -41,7 +41,7 @@ function desk(parts: { hasWasm?: boolean; hasWorker?: boolean; spawnFails?: bool
   return { engine, workers, heard, last: () => workers.at(-1) ?? new FakeWorker() };
 }
 
-const WORLD = { world: { seed: "7" }, script: null, events: null, isPlaying: true, speed: 1 };
+const WORLD = { world: { seed: "7" }, script: null, goal: null, isPlaying: true, speed: 1 };
 const troubles = (heard: Post[]) => heard.flatMap((post) => (post.kind === "stopped" ? [post.trouble.code] : []));
 
 describe("the page's end of the worker", () => {

@@ -31,7 +31,7 @@ class Desk {
 
   async open(part: Partial<Extract<Command, { kind: "open" }>> = {}): Promise<void> {
     const world = { seed: "7", nodes: 5 };
-    await this.host.handle({ kind: "open", world, script: null, events: null, isPlaying: false, speed: 1, ...part });
+    await this.host.handle({ kind: "open", world, script: null, goal: null, isPlaying: false, speed: 1, ...part });
     await this.drawn();
   }
 
@@ -139,7 +139,7 @@ describe("a host", () => {
 
   it("comes to the event that a link names before anything else, and stays", async () => {
     const desk = new Desk();
-    await desk.open({ events: 250, script: "at 0s start n0" });
+    await desk.open({ goal: { events: 250 }, script: "at 0s start n0" });
     await desk.pass(10_000);
     expect([desk.cluster.eventCount, desk.of("ran")]).toEqual([250, [{ kind: "ran", id: 0, reached: true }]]);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MESSAGE } from "../../src/model/message-kinds.ts";
 import { Requests, tracedKey } from "../../src/model/requests.ts";
-import type { RequestModel, Verb } from "../../src/model/scene.ts";
+import type { RequestModel } from "../../src/model/scene.ts";
 import { Strings, events } from "../../src/model/trace.ts";
 import { Words } from "./words.ts";
 
@@ -9,7 +9,7 @@ const KEY = 0xcafe;
 /** Node 0 owns nothing of partition 5; its owners are 1, 2, 3 and the next of the walk is 4. */
 const AROUND = {
   ownersOf: (partition: number) => (partition === 5 ? [1, 2, 3] : []),
-  quorum: (_verb: Verb) => 2,
+  quorum: () => 2,
   placeOf: (member: number) => member,
 };
 
