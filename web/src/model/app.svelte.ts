@@ -7,6 +7,7 @@
 import { Engine, type EngineParts, browserParts } from "../engine/client.ts";
 import { LiveEngine, type LiveParts, browserLiveParts, isAdminPort } from "../engine/live.ts";
 import type { Goal, Post, Reproduction, WorldOptions } from "../engine/protocol.ts";
+import { expose } from "./debug.ts";
 import { checkDraft } from "./draft.ts";
 import { LiveModel } from "./live.ts";
 import { type Link, type Start, encodeLink, parseAddress, parseSeed, startOf } from "./link.ts";
@@ -65,8 +66,10 @@ export function browserAppParts(): AppParts {
   };
 }
 
-export function createApp(parts: AppParts = browserAppParts()): App {
-  const app = new PageApp(parts);
+/** Begins at once. With no parts it is this page's own, and shows its debugging face. */
+export function createApp(parts?: AppParts): App {
+  const app = new PageApp(parts ?? browserAppParts());
+  if (parts === undefined) expose(app);
   void app.begin();
   return app;
 }
