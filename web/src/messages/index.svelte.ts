@@ -28,13 +28,13 @@ export function t<Key extends MessageKey>(key: Key, ...[holes]: HolesArgument<Ke
 type CountedBase<Key> = Key extends `${infer Base}.other` ? (`${Base}.one` extends MessageKey ? Base : never) : never;
 export type CountKey = CountedBase<MessageKey>;
 
+type CountHoles<Base extends CountKey> = Exclude<HolesOf<(typeof en)[`${Base}.one` | `${Base}.other`]>, "count">;
+
 /** By count: "1 sibling", "2 siblings". The hole `count` is the number as it is written here. */
 export function tn<Base extends CountKey>(
   base: Base,
   count: number,
-  ...[holes]: [Exclude<HolesOf<(typeof en)[`${Base}.other`]>, "count">] extends [never]
-    ? []
-    : [holes: Record<Exclude<HolesOf<(typeof en)[`${Base}.other`]>, "count">, string | number>]
+  ...[holes]: [CountHoles<Base>] extends [never] ? [] : [holes: Record<CountHoles<Base>, string | number>]
 ): string {
   return lookUp(`${base}.${count === 1 ? "one" : "other"}`, "flight.other", { ...(holes ?? {}), count: number(count) });
 }

@@ -79,6 +79,11 @@ export function shortDigest(digest: string): string {
   return (digest.slice(0, 12).match(/.{1,4}/g) ?? []).join(" ");
 }
 
+/** As many votes as it took: what comes after the quorum is met changes nothing. */
+export function countedVotes(request: RequestModel): number {
+  return Math.min(request.votes.length, request.needed);
+}
+
 /** What was decided when: the vote with which the quorum was met. */
 export function decidedAt(request: RequestModel): number | null {
   return request.votes[request.needed - 1]?.atUs ?? null;

@@ -38,20 +38,21 @@ export interface CutLine {
   readonly to: Point;
 }
 
-/** Through the gaps at both ends of a side that stands together on the circle; `null` if it does not. */
+/** Straight across, half-way between the nearest of both sides; `null` if the sides do not stand together on the circle. */
 export function cutLine(layout: StageLayout, halves: Halves, nodeCount: number): CutLine | null {
-  const side = new Set(halves.one.length <= halves.other.length ? halves.one : halves.other);
-  const starts = [...side].filter((node) => !side.has((node - 1 + nodeCount) % nodeCount));
-  const ends = [...side].filter((node) => !side.has((node + 1) % nodeCount));
-  const [start, end] = [starts[0], ends[0]];
-  if (starts.length !== 1 || ends.length !== 1 || start === undefined || end === undefined) {
+  const [side, rest] = halves.one.length <= halves.other.length ? [halves.one, halves.other] : [halves.other, halves.one];
+  const own = new Set(side);
+  const starts = side.filter((node) => !own.has((node - 1 + nodeCount) % nodeCount));
+  const start = starts[0];
+  if (starts.length !== 1 || start === undefined) {
     return null;
   }
-  const half = 180 / nodeCount;
+  const across = nodeAngle(start, nodeCount) + ((side.length - 1) * 180) / nodeCount;
+  const distance = (node: number): number => layout.nodeRing * Math.cos(((nodeAngle(node, nodeCount) - across) * Math.PI) / 180);
+  const offset = (Math.min(...side.map(distance)) + Math.max(...rest.map(distance))) / 2;
   const reach = layout.radius - layout.band - 6;
-  const from = at(layout.centre, nodeAngle(start, nodeCount) - half, reach);
-  const to = at(layout.centre, nodeAngle(end, nodeCount) + half, reach);
-  return { from, to };
+  const half = (Math.acos(Math.min(1, Math.max(-1, offset / reach))) * 180) / Math.PI;
+  return { from: at(layout.centre, across - half, reach), to: at(layout.centre, across + half, reach) };
 }
 
 /** Who stands on either side of a line; `null` if one side is empty. */

@@ -122,14 +122,22 @@ export interface RepairCell {
 }
 
 const REPAIR_CELL_MIN = 6;
+const REPAIR_CELLS_SHARED = 21;
 
-/** One cell for each partition held; if they are too many, those that differ come first and agreeing ones share cells. */
+/** One cell for each partition held; if they are too many, neighbours share a cell, which differs if one of them does. */
 export function repairCells(repair: readonly { partition: number; differs: boolean; moving: boolean }[], width: number): RepairCell[] {
   const most = Math.max(1, Math.floor(width / REPAIR_CELL_MIN));
-  const shown =
-    repair.length <= most
-      ? repair
-      : [...repair].sort((a, b) => Number(b.differs || b.moving) - Number(a.differs || a.moving) || a.partition - b.partition).slice(0, most);
-  const cell = width / Math.max(1, shown.length);
-  return shown.map((one, index) => ({ ...one, x: index * cell + 0.5, width: Math.max(2, cell - 3) }));
+  const share = repair.length <= most ? 1 : Math.ceil(repair.length / REPAIR_CELLS_SHARED);
+  const count = Math.ceil(repair.length / share);
+  const cell = width / Math.max(1, count);
+  return Array.from({ length: count }, (_, index) => {
+    const group = repair.slice(index * share, (index + 1) * share);
+    return {
+      partition: group[0]?.partition ?? index,
+      differs: group.some((one) => one.differs),
+      moving: group.some((one) => one.moving),
+      x: index * cell + 0.5,
+      width: Math.max(2, cell - 3),
+    };
+  });
 }

@@ -61,7 +61,7 @@ function fullLayout({ width, height, nodeCount, partitionCount, hasCorners, hasM
     if (hasMatrix) {
       corners.push({ left: 0, top: 0, right: 60 + nodeCount * 17, bottom: 145 + nodeCount * 17 });
     }
-    corners.push({ left: width - 120, top: 0, right: width, bottom: 230 });
+    corners.push({ left: width - 112, top: 0, right: width, bottom: 224 });
     corners.push({ left: width - 150, top: height - 205, right: width, bottom: height });
     corners.push({ left: 0, top: height - 40, right: width, bottom: height });
   }
@@ -122,8 +122,13 @@ export function isFree(layout: StageLayout, box: Box): boolean {
 /** Where the client stands: beside its entry node, outside the ring, at the first angle with room. */
 export function clientPoint(layout: StageLayout, entryAngle: number): Point | null {
   const distance = layout.radius + (layout.compact ? 20 : 46);
-  for (const shift of [0, 24, -24, 48, -48, 76, -76, 100, -100, 130, -130]) {
-    const point = at(layout.centre, entryAngle + shift, distance);
+  for (const shift of [0, 8, -8, 16, -16, 24, -24, 48, -48, 76, -76, 100, -100, 130, -130]) {
+    const angle = (entryAngle + shift + 360) % 360;
+    // The quarters have their numerals there.
+    if (!layout.compact && Math.min(angle % 90, 90 - (angle % 90)) < 9) {
+      continue;
+    }
+    const point = at(layout.centre, angle, distance);
     const half = layout.compact ? 8 : 16;
     const box = { left: point.x - half, right: point.x + half, top: point.y - half, bottom: point.y + (layout.compact ? 8 : 32) };
     const inside = layout.compact

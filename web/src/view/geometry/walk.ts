@@ -23,7 +23,6 @@ export interface WalkLayout {
   readonly name: (Point & { anchor: "start" | "middle" | "end" }) | null;
 }
 
-const WORD_WIDTH_MAX = 96;
 const FAN_DEGREES = 5;
 
 export function stopRole(step: WalkStep, isDown: (node: number) => boolean): StopRole {
@@ -38,6 +37,8 @@ export function walkLayout(
   key: KeyPicture,
   partitionCount: number,
   isDown: (node: number) => boolean,
+  /** Of the words beside a stop. */
+  widthOf: (role: StopRole, step: WalkStep) => number,
 ): WalkLayout {
   const step = 360 / partitionCount;
   const isFanned = partitionCount > LETTERED_PARTITIONS_MAX;
@@ -48,7 +49,8 @@ export function walkLayout(
     // Unwrapped, so that a walk over twelve o'clock goes on past 360.
     const ahead = (one.partition - key.partition + partitionCount) % partitionCount;
     const angle = isFanned ? middle + (index - (steps.length - 1) / 2) * FAN_DEGREES : (key.partition + ahead + 0.5) * step;
-    return { step: one, role: stopRole(one, isDown), angle, point: at(layout.centre, angle, radius), word: word(layout, angle, radius) };
+    const role = stopRole(one, isDown);
+    return { step: one, role, angle, point: at(layout.centre, angle, radius), word: word(layout, angle, radius, widthOf(role, one)) };
   });
   const last = stops.at(-1);
   const from = isFanned ? middle : key.partition * step;
@@ -56,14 +58,14 @@ export function walkLayout(
   return { stops, from, to, radius, isFanned, name: name(layout, stops[0], radius, key.key) };
 }
 
-function word(layout: StageLayout, angle: number, radius: number): Stop["word"] {
+function word(layout: StageLayout, angle: number, radius: number, width: number): Stop["word"] {
   const sine = Math.sin((angle * Math.PI) / 180);
   if (layout.compact || Math.abs(sine) < 0.5) {
     return null;
   }
   const point = at(layout.centre, angle, radius + 15);
   const anchor = sine < 0 ? "end" : "start";
-  return isFree(layout, wordBox(point, anchor, WORD_WIDTH_MAX, 8)) ? { x: point.x, y: point.y + 4, anchor } : null;
+  return isFree(layout, wordBox(point, anchor, width, 8)) ? { x: point.x, y: point.y + 4, anchor } : null;
 }
 
 function name(layout: StageLayout, first: Stop | undefined, radius: number, key: string): WalkLayout["name"] {

@@ -42,6 +42,8 @@ export interface Frame {
   readonly selected: number | null;
   readonly scale: number;
   readonly hasLabels: boolean;
+  /** A live cluster has too many messages for lines, even of a sample. */
+  readonly hasLines: boolean;
   readonly font: string;
   readonly labelOf: (flight: Flight) => string;
 }
@@ -53,7 +55,7 @@ export function draw(canvas: CanvasRenderingContext2D, frame: Frame): void {
     drawFlow(canvas, frame);
     return;
   }
-  if (frame.messages.length <= LINED_MAX) {
+  if (frame.hasLines && frame.messages.length <= LINED_MAX) {
     drawLines(canvas, frame);
   }
   for (const message of frame.messages) {
