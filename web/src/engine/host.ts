@@ -175,8 +175,10 @@ export class Host {
   }
 
   #turnRun(cluster: Cluster, run: Run): void {
+    const before = cluster.eventCount;
     const { reached } = cluster.run({ ...run.goal, budgetMs: TURN_MS });
-    const isOver = reached || cluster.verdicts().violations.length > 0;
+    // A broken promise ends a world: then nothing happens any more.
+    const isOver = reached || cluster.eventCount === before;
     if (isOver) this.#runs.shift();
     this.#turnAt = null;
     this.#post(cluster, isOver);
@@ -209,10 +211,10 @@ export class Host {
   #post(cluster: Cluster, withPictures: boolean): void {
     const words = joined(this.#batches);
     this.#batches = [];
-    const flights = cluster.flights();
+    const flights = whole(cluster.flights());
     this.#undrawn += 1;
     const post: Post = { kind: "frame", words, flights, nowUs: cluster.now, events: cluster.eventCount };
-    this.#shell.post(post, [words.buffer, flights.buffer].filter(isWhole));
+    this.#shell.post(post, [words.buffer, flights.buffer]);
     const wall = this.#shell.wallMs();
     if (withPictures || wall - this.#picturedAt >= PICTURE_EVERY_MS) this.#picture(cluster);
   }
@@ -421,7 +423,9 @@ function joined(batches: readonly Uint32Array[]): Uint32Array<ArrayBuffer> {
   return words;
 }
 
-/** Memory of the module itself cannot be given away. */
-function isWhole(buffer: ArrayBufferLike): buffer is ArrayBuffer {
-  return buffer instanceof ArrayBuffer && buffer.byteLength > 0 && buffer.byteLength < 64 << 20;
+/** An array of its own, to be given away: a view of the module's memory cannot be. */
+function whole(array: Float64Array): Float64Array<ArrayBuffer> {
+  const { buffer } = array;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === array.byteLength) return new Float64Array(buffer);
+  return new Float64Array(array);
 }
