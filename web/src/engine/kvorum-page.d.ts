@@ -13,6 +13,8 @@ declare module "kvorum" {
   }
   interface NodeSummary {
     /** Its number, by which events of nodes name it; its place if it says none. */
-    member?: number;
+    member?: number | null;
+    /** Its process runs, as far as is known; one that does not is `stopped` first and `down` when the others know. */
+    isRunning?: boolean;
   }
 }

@@ -391,6 +391,12 @@ class PageApp implements App {
     this.#show();
   }
 
+  /** One that stopped is soon Down in the eyes of the others, and one that runs may be. */
+  #isStopped(node: number): boolean {
+    const summary = this.#picture?.nodes[node];
+    return summary?.isRunning === undefined ? summary?.state === "stopped" : !summary.isRunning;
+  }
+
   #cutOrHeal(node: number): void {
     const picture = this.#picture;
     if (picture === null) return;
@@ -461,8 +467,7 @@ class PageApp implements App {
       setView: (view) => {
         this.#view = view;
       },
-      crashOrRevive: (node) =>
-        fault({ kind: this.#picture?.nodes[node]?.state === "stopped" ? "restart" : "crash", node }),
+      crashOrRevive: (node) => fault({ kind: this.#isStopped(node) ? "restart" : "crash", node }),
       cutOrHeal: (node) => this.#cutOrHeal(node),
       cutHalves: (one, other) => fault({ kind: "cut", one, other }),
       healAll: () => fault({ kind: "heal", one: null, other: null }),

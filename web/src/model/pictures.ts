@@ -81,6 +81,7 @@ const RESOLVES: readonly Resolve[] = ["lww", "siblings"];
 
 const nodeSummary = object<NodeSummary>({
   member: maybe(place),
+  isRunning: maybe(flag),
   name: text,
   state: oneOf(STATES),
   reporters: list(place),

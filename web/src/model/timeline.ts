@@ -20,6 +20,7 @@ export class Timeline {
   readonly #countMax: number;
   /** Spells that have not ended, by kind and node. */
   readonly #open = new Map<string, Spell>();
+  readonly #paused = new Set<number>();
   #cuts: OpenCut[] = [];
   /** Latest incarnations that went down, by target, so that one opinion of many makes one mark. */
   readonly #downs = new Map<number, { incarnation: bigint; isUp: boolean }>();
@@ -46,6 +47,7 @@ export class Timeline {
   on(event: TraceEvent): void {
     switch (event.kind) {
       case "crashed":
+        if (event.how === "paused") this.#paused.add(event.node);
         return event.how === "wiped" ? undefined : this.#begin({ kind: "crash", fromUs: event.us, toUs: null, node: event.node });
       case "restarted":
         return this.#end("crash", event.node, event.us);
@@ -72,7 +74,7 @@ export class Timeline {
   /** That a paused node goes on is seen in pictures only. */
   onPicture(picture: ClusterPicture): void {
     picture.nodes.forEach((node, place) => {
-      if (node.state !== "paused" && node.state !== "stopped") this.#end("crash", place, picture.nowUs);
+      if (node.state !== "paused" && this.#paused.delete(place)) this.#end("crash", place, picture.nowUs);
     });
   }
 
