@@ -7,5 +7,9 @@ import App from "./view/App.svelte";
 
 const target = document.getElementById("app");
 if (target !== null) {
-  mount(App, { target, props: createApp() });
+  const app = createApp();
+  mount(App, {
+    target,
+    props: { scene: app.scene, actions: app.actions, language: app.language, onNews: (listener) => app.onNews(listener) },
+  });
 }

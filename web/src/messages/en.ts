@@ -444,6 +444,11 @@ export const en = {
   "say.notDone": "Request {number} not done.",
   "say.unknown": "Request {number}: outcome unknown.",
   "say.keyspace": "N {n}, R {r}, W {w}.",
+  "say.down": "{node} is Down, reported by {reporters}.",
+  "say.up": "{node} is up again.",
+  "say.hint": "{by} handed the hint for {to} over: {key}.",
+  "say.siblings": "{key} has {count} siblings.",
+  "say.violation": "{checker} is violated.",
   "say.merge": "Merge sent.",
 
   "error.noWasm": "This browser cannot run the store: it has no WebAssembly.",

@@ -2,11 +2,12 @@
  * The words of the page: a typed lookup with named holes.
  *
  * English names the keys; every other language must have the same keys with the same holes, or it does not compile.
+ * English is there at once; another language is loaded when it is asked for.
  */
 import { en } from "./en.ts";
-import { ko } from "./ko.ts";
 
 export type MessageKey = keyof typeof en;
+export type Catalog = Readonly<Record<MessageKey, string>>;
 export type Language = "en" | "ko";
 
 /** The names in braces of a text, as a union. */
@@ -15,19 +16,39 @@ type HolesArgument<Key extends MessageKey> = [HolesOf<(typeof en)[Key]>] extends
   ? []
   : [holes: Record<HolesOf<(typeof en)[Key]>, string | number>];
 
-export const catalogs: Readonly<Record<Language, Readonly<Record<MessageKey, string>>>> = { en, ko };
 export const languages: readonly Language[] = ["en", "ko"];
 
-/** Which language is shown; set by the view, read by every text. */
-export const shown = $state<{ language: Language }>({ language: "en" });
+const loaders: Readonly<Record<Language, () => Promise<Catalog>>> = {
+  en: () => Promise.resolve(en),
+  ko: async () => (await import("./ko.ts")).ko,
+};
+
+class Shown {
+  language = $state<Language>("en");
+  catalog = $state.raw<Catalog>(en);
+}
+
+/** Which language is shown; read by every text. */
+export const shown = new Shown();
+let wanted: Language = "en";
+
+/** Shows a language as soon as its words are there; if they cannot be loaded, the page stays as it is and this fails. */
+export async function show(language: Language): Promise<void> {
+  wanted = language;
+  const catalog = await loaders[language]();
+  // The last wish counts, whichever is loaded first.
+  if (wanted === language) {
+    shown.language = language;
+    shown.catalog = catalog;
+  }
+}
 
 export function t<Key extends MessageKey>(key: Key, ...[holes]: HolesArgument<Key>): string {
-  return fill(catalogs[shown.language][key], holes ?? {});
+  return fill(shown.catalog[key], holes ?? {});
 }
 
 type CountedBase<Key> = Key extends `${infer Base}.other` ? (`${Base}.one` extends MessageKey ? Base : never) : never;
 export type CountKey = CountedBase<MessageKey>;
-
 type CountHoles<Base extends CountKey> = Exclude<HolesOf<(typeof en)[`${Base}.one` | `${Base}.other`]>, "count">;
 
 /** By count: "1 sibling", "2 siblings". The hole `count` is the number as it is written here. */
@@ -41,7 +62,7 @@ export function tn<Base extends CountKey>(
 
 /** A key that was put together from data; `fallback` if the catalog has none such. */
 export function lookUp(key: string, fallback: MessageKey, holes: Readonly<Record<string, string | number>> = {}): string {
-  return fill(isKey(key) ? catalogs[shown.language][key] : catalogs[shown.language][fallback], holes);
+  return fill(shown.catalog[isKey(key) ? key : fallback], holes);
 }
 
 export function isKey(key: string): key is MessageKey {
@@ -68,9 +89,10 @@ export function decimal(value: number, digits: number): string {
   return value.toFixed(digits);
 }
 
-/** Names one after another: "a and e", "a, b and e". */
+/** Names one after another: "a and e", "a, b and e". In Korean only commas: which word joins depends on the last sound. */
 export function list(names: readonly string[]): string {
-  return new Intl.ListFormat(shown.language, { type: "conjunction", style: shown.language === "ko" ? "narrow" : "long" })
-    .format(shown.language === "ko" ? [names.join(", ")] : names)
-    .replace(", and ", " and ");
+  if (shown.language === "ko" || names.length < 2) {
+    return names.join(", ");
+  }
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}`;
 }

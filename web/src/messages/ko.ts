@@ -460,6 +460,11 @@ export const ko = translated({
   "say.notDone": "요청 {number} 수행 안 됨.",
   "say.unknown": "요청 {number}: 결과 알 수 없음.",
   "say.keyspace": "N {n}, R {r}, W {w}.",
+  "say.down": "{node} 다운, 보고 노드 {reporters}.",
+  "say.up": "{node} 다시 정상.",
+  "say.hint": "단서 인계: {by} → {to}, {key}.",
+  "say.siblings": "{key}: 형제 버전 {count}개.",
+  "say.violation": "{checker} 위반.",
   "say.merge": "병합 보냄.",
 
   "error.noWasm": "이 브라우저에서는 저장소를 실행할 수 없다: WebAssembly 없음.",

@@ -1,5 +1,5 @@
 /** What the view itself remembers: theme, language, what is open. Nothing of the cluster. */
-import { languages, shown, type Language } from "../messages/index.svelte.ts";
+import { languages, show, type Language } from "../messages/index.svelte.ts";
 
 export type Theme = "dark" | "light";
 export type SheetTab = "key" | "request" | "node" | "members" | "faults";
@@ -22,14 +22,15 @@ class Ui {
   isWide = $state(true);
   isLow = $state(false);
 
-  start(): () => void {
+  /** `asked` is a language that the link asks for. */
+  start(asked: Language | null): () => void {
     const light = matchMedia("(prefers-color-scheme: light)");
     const still = matchMedia("(prefers-reduced-motion: reduce)");
     const stored = read("kvorum.theme");
     this.theme = stored === "dark" || stored === "light" ? stored : light.matches ? "light" : "dark";
     this.areKeysOn = read("kvorum.keys") !== "off";
-    const language = read("kvorum.language") ?? navigator.language.slice(0, 2);
-    shown.language = languages.find((one) => one === language) ?? "en";
+    const language = asked ?? read("kvorum.language") ?? navigator.language.slice(0, 2);
+    this.#show(languages.find((one) => one === language) ?? "en");
     const resize = (): void => {
       this.isPhone = innerWidth < 900;
       this.isNarrow = innerWidth < 1200;
@@ -60,8 +61,13 @@ class Ui {
   }
 
   setLanguage(language: Language): void {
-    shown.language = language;
     write("kvorum.language", language);
+    this.#show(language);
+  }
+
+  /** Words that cannot be loaded leave the page in the language that it has, which is better than none. */
+  #show(language: Language): void {
+    show(language).catch(() => undefined);
   }
 
   setKeys(areOn: boolean): void {

@@ -40,3 +40,9 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
   }
   return { text: t(scene.mode === "live" ? "copy.same" : "copy.stored"), role: "owner" };
 }
+
+/** A fallback that keeps a hint of the key, or that the request on it has asked. */
+export function isStandIn(scene: Scene, key: KeyPicture, node: number): boolean {
+  const request = scene.requests.find((one) => one.number === scene.followed && one.key === key.key);
+  return key.copies.some((copy) => copy.node === node && copy.hintFor !== null) || request?.legs.some((leg) => leg.node === node && leg.role === "fallback") === true;
+}
