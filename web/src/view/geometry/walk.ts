@@ -83,7 +83,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   // Unwrapped, so that a walk over twelve o'clock goes on past 360.
   const arcs = steps.map((one) => (key.partition + ((one.partition - key.partition + partitionCount) % partitionCount) + 0.5) * step);
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
-  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isSpread ? 36 : 15);
+  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 22 : 15);
   const angles = isFanned
     ? steps.map((_, index) => (key.slot / SLOTS) * 360 + (index - (steps.length - 1) / 2) * FAN_DEGREES)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
@@ -177,9 +177,15 @@ function name(layout: StageLayout, first: Stop | undefined, radius: number, key:
     return { x, y: Math.max(14, Math.min(layout.height - 6, point.y + 16)), anchor: "middle" };
   }
   const sine = Math.sin((first.angle * Math.PI) / 180);
+  const width = Math.min(key.length, 28) * 8;
+  if (Math.abs(sine) < 0.5) {
+    // Level with the first stop, on the side from which the walk comes.
+    const side = Math.cos((first.angle * Math.PI) / 180) > 0 ? ("end" as const) : ("start" as const);
+    const beside = { x: first.point.x + (side === "end" ? -16 : 16), y: first.point.y };
+    return isFree(layout, wordBox(beside, side, width, 10)) ? { x: beside.x, y: beside.y + 5, anchor: side } : null;
+  }
   const point = at(layout.centre, first.angle, radius + 15);
   const anchor = sine < 0 ? "end" : "start";
-  const width = Math.min(key.length, 28) * 8;
   for (const dy of sine < 0 ? [27, -18] : [-18, 27]) {
     if (isFree(layout, wordBox({ x: point.x, y: point.y + dy }, anchor, width, 10))) {
       return { x: point.x, y: point.y + dy, anchor };

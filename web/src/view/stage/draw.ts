@@ -6,7 +6,7 @@ import { GLYPHS, type GlyphName, type Role } from "../glyphs.ts";
 /** Above so many messages their lines would be a grey mass; far above it, only how much goes where can be seen. */
 export const LINED_MAX = 300;
 export const DRAWN_MAX = 3000;
-const LABELLED_MAX = 3;
+export const LABELLED_MAX = 3;
 
 export type Palette = Readonly<Record<Role | "hint-fill" | "casing", string>>;
 
@@ -38,14 +38,12 @@ export interface Frame {
   readonly ratio: number;
   readonly messages: readonly MovingMessage[];
   readonly palette: Palette;
-  readonly followed: number | null;
   readonly selected: number | null;
   readonly scale: number;
-  readonly hasLabels: boolean;
+  readonly labels: readonly { message: MovingMessage; text: string }[];
   /** A live cluster has too many messages for lines, even of a sample. */
   readonly hasLines: boolean;
   readonly font: string;
-  readonly labelOf: (flight: Flight) => string;
 }
 
 export function draw(canvas: CanvasRenderingContext2D, frame: Frame): void {
@@ -61,9 +59,7 @@ export function draw(canvas: CanvasRenderingContext2D, frame: Frame): void {
   for (const message of frame.messages) {
     drawMark(canvas, frame, message);
   }
-  if (frame.hasLabels) {
-    drawLabels(canvas, frame);
-  }
+  drawLabels(canvas, frame);
 }
 
 export function roleOf(flight: Flight): Role {
@@ -163,11 +159,10 @@ function drawGlyph(canvas: CanvasRenderingContext2D, palette: Palette, name: Gly
 }
 
 function drawLabels(canvas: CanvasRenderingContext2D, frame: Frame): void {
-  const named = frame.messages.filter(({ flight }) => flight.request !== null && flight.request === frame.followed);
   canvas.font = frame.font;
   canvas.lineJoin = "round";
-  for (const { flight, point, angle } of named.slice(0, LABELLED_MAX)) {
-    const label = frame.labelOf(flight);
+  for (const { message, text } of frame.labels) {
+    const { flight, point, angle } = message;
     // Level lines carry their word above, steep ones beside them.
     const isLevel = Math.abs(Math.sin(angle)) < 0.3;
     const x = point.x + (isLevel ? -4 : 12);
@@ -175,9 +170,9 @@ function drawLabels(canvas: CanvasRenderingContext2D, frame: Frame): void {
     canvas.textAlign = isLevel ? "center" : "left";
     canvas.strokeStyle = frame.palette.casing;
     canvas.lineWidth = 5;
-    canvas.strokeText(label, x, y);
+    canvas.strokeText(text, x, y);
     canvas.fillStyle = frame.palette[flight.glyph === "probe" ? "muted" : roleOf(flight)];
-    canvas.fillText(label, x, y);
+    canvas.fillText(text, x, y);
   }
 }
 
