@@ -14,6 +14,8 @@ import { NODE_UNKNOWN, type Strings, type TraceEvent, textOf } from "./trace.ts"
 export const REQUEST_COUNT_MAX = 2_000;
 /** Messages whose request is remembered; more cannot be on their way and be drawn. */
 const MESSAGE_COUNT_MAX = 10_000;
+/** Requests of one turn, and messages of one of them, that wait for the turn's own events. */
+const UNCLAIMED_COUNT_MAX = 200;
 /** Bytes of a key that an event carries. */
 const KEY_BYTES_TRACED = 64;
 
@@ -83,7 +85,11 @@ export class Requests {
   /** Those that have not ended. */
   readonly #running = new Set<Tracked>();
   readonly #changed = new Set<Tracked>();
+  /** Messages of requests that are not known yet: a simulator tells of a turn's messages before the turn's own events. */
+  readonly #unclaimed = new Map<string, number[]>();
   readonly #syncedAt = new Map<number, number>();
+  /** Copies that were acknowledged, by node, in case their sync is told of later in the same turn. */
+  readonly #acknowledged = new Map<number, { tracked: Tracked; leg: Leg; us: number }[]>();
   /** Who is Down, by who thinks so. */
   readonly #downs = new Map<number, Set<number>>();
   #number = 0;
@@ -166,8 +172,7 @@ export class Requests {
       case "hintStored":
         return this.#onHintStored(event);
       case "logSynced":
-        this.#syncedAt.set(this.#around.placeOf(event.node), event.us);
-        return;
+        return this.#onLogSynced(this.#around.placeOf(event.node), event.us);
       case "sent":
         return this.#onSent(event);
       case "received":
@@ -308,7 +313,7 @@ export class Requests {
     leg.answer = event.answer;
     if (node === asker) {
       leg.reachedUs ??= leg.askedUs;
-      this.#synced(leg, node, event.us);
+      if (event.answer === "ack") this.#onAcknowledged(tracked, leg, event.us);
     }
     const isVote = event.answer === "ack" || event.answer === "absent" || event.answer === "cell" || event.answer === "lostToStamp";
     if (isVote && !tracked.model.votes.some((vote) => vote.node === node)) {
@@ -370,34 +375,51 @@ export class Requests {
   // --- what messages tell ---
 
   #onSent(event: Of<"sent">): void {
-    const tracked = this.#ofMessage(event);
-    if (tracked === undefined) return;
-    this.#byMessage.set(event.id, tracked.model.number);
-    trim(this.#byMessage, MESSAGE_COUNT_MAX);
-    if (event.message !== MESSAGE.writeAnswer) return;
+    if (event.request === 0n) return;
+    const name = nameOf(isAnswer(event.message) ? event.to : event.from, event.request);
+    const tracked = this.#byName.get(name);
+    if (tracked === undefined) {
+      this.#unclaimed.set(name, [...(this.#unclaimed.get(name) ?? []), event.id].slice(-UNCLAIMED_COUNT_MAX));
+      return trim(this.#unclaimed, UNCLAIMED_COUNT_MAX);
+    }
+    this.#claim(tracked, event.id);
     const leg = tracked.model.legs.find((one) => one.node === event.from);
-    if (leg === undefined) return;
-    this.#synced(leg, event.from, event.us);
-    this.#mark(tracked);
+    if (event.message === MESSAGE.writeAnswer && leg !== undefined) this.#onAcknowledged(tracked, leg, event.us);
+  }
+
+  #claim(tracked: Tracked, message: number): void {
+    this.#byMessage.set(message, tracked.model.number);
+    trim(this.#byMessage, MESSAGE_COUNT_MAX);
   }
 
   #onReceived(event: Of<"received">): void {
     if (event.message !== MESSAGE.write && event.message !== MESSAGE.read) return;
-    const tracked = this.#ofMessage(event);
+    const tracked = this.#byName.get(nameOf(event.from, event.request));
     const leg = tracked?.model.legs.find((one) => one.node === event.to);
     if (tracked === undefined || leg === undefined || leg.reachedUs !== null) return;
     leg.reachedUs = event.us;
     this.#mark(tracked);
   }
 
-  /** A copy is durable at the moment at which its node says so: the ack leaves in the turn that the sync ends. */
-  #synced(leg: Leg, node: number, us: number): void {
-    if (leg.syncedUs === null && this.#syncedAt.get(node) === us) leg.syncedUs = us;
+  /** A copy is durable at the moment at which its node says so: the ack leaves in the turn that ends the sync. */
+  #onAcknowledged(tracked: Tracked, leg: Leg, us: number): void {
+    if (leg.syncedUs !== null) return;
+    if (this.#syncedAt.get(leg.node) === us) {
+      leg.syncedUs = us;
+      return this.#mark(tracked);
+    }
+    const now = (this.#acknowledged.get(leg.node) ?? []).filter((one) => one.us === us);
+    this.#acknowledged.set(leg.node, [...now, { tracked, leg, us }]);
   }
 
-  #ofMessage(event: Of<"sent" | "received">): Tracked | undefined {
-    if (event.request === 0n) return undefined;
-    return this.#byName.get(nameOf(isAnswer(event.message) ? event.to : event.from, event.request));
+  #onLogSynced(node: number, us: number): void {
+    this.#syncedAt.set(node, us);
+    for (const { tracked, leg, us: at } of this.#acknowledged.get(node) ?? []) {
+      if (at !== us) continue;
+      leg.syncedUs = us;
+      this.#mark(tracked);
+    }
+    this.#acknowledged.delete(node);
   }
 
   /** A node that stopped answers nobody: what clients had asked there ends with nobody knowing how. */
@@ -434,6 +456,8 @@ export class Requests {
     const name = nameOf(this.#around.placeOf(event.node), event.request);
     tracked.names.push(name);
     this.#byName.set(name, tracked);
+    for (const message of this.#unclaimed.get(name) ?? []) this.#claim(tracked, message);
+    this.#unclaimed.delete(name);
   }
 
   #leg(tracked: Tracked, node: number, us: number, how: { hedged?: boolean; standsFor?: number | null }): Leg {

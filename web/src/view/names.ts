@@ -21,10 +21,11 @@ export function namesIn(scene: Scene, nodes: readonly number[]): string[] {
   return nodes.map((node) => nameIn(scene, node));
 }
 
-/** An actor is a node's name in a version: "n0" or "n0·3" alike. */
+/** An actor is a node's name, with the number of its life after the first: "n0", "n0.2"; a dot has its counter too. */
 export function actorName(scene: Scene, actor: string): string {
-  const index = scene.picture?.nodes.findIndex((node) => node.name === actor) ?? -1;
-  return index < 0 ? actor : nameIn(scene, index);
+  const [name] = /^[^.·]+/.exec(actor) ?? [actor];
+  const index = scene.picture?.nodes.findIndex((node) => node.name === name) ?? -1;
+  return index < 0 ? actor : `${nameIn(scene, index)}${actor.slice(name.length)}`;
 }
 
 export function isDown(state: NodeState | undefined): boolean {

@@ -10,7 +10,8 @@ const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 let site;
 let browser;
 before(async () => {
-  [site, browser] = await Promise.all([serve(), launch()]);
+  browser = await launch();
+  site = await serve();
 });
 after(async () => {
   await browser?.close();

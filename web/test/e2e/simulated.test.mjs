@@ -6,7 +6,8 @@ import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from 
 let site;
 let browser;
 before(async () => {
-  [site, browser] = await Promise.all([serve(), launch()]);
+  browser = await launch();
+  site = await serve();
 });
 after(async () => {
   await browser?.close();

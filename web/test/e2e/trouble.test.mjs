@@ -7,7 +7,8 @@ import { act, launch, open, sceneOf, send, serve, shows } from "./harness.mjs";
 let site;
 let browser;
 before(async () => {
-  [site, browser] = await Promise.all([serve(), launch()]);
+  browser = await launch();
+  site = await serve();
 });
 after(async () => {
   await browser?.close();

@@ -84,6 +84,21 @@ describe("a put that is handed to an owner", () => {
     expect([1, 2, 3, 4, 5].map((id) => run.requests.requestOfMessage(id)?.number ?? null)).toEqual([1, 1, 1, 1, null]);
   });
 
+  it("is the same if a turn's messages are told of before the turn's own events, as the simulator does", () => {
+    const run = new Run();
+    run.feed(
+      new Words()
+        .sent(1, 1, 2, MESSAGE.write, 160, 70)
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY)
+        .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
+        .received(1, 1, 2, MESSAGE.write, 200, 70)
+        .sent(2, 2, 1, MESSAGE.writeAnswer, 230, 70)
+        .record("logSynced", 2, 230, 1, 0),
+    );
+    expect([1, 2].map((id) => run.requests.requestOfMessage(id)?.number)).toEqual([1, 1]);
+    expect(run.requests.models()[0]?.legs).toMatchObject([{ node: 2, reachedUs: 200, syncedUs: 230, answeredUs: null }]);
+  });
+
   it("counts a fallback's ack as hinted", () => {
     const [request] = new Run().feed(
       new Words()

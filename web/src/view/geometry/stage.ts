@@ -1,5 +1,5 @@
 /** Where things stand on the stage: the ring's centre and radii, the nodes, and what the corners leave free. */
-import { at, type Point } from "./polar.ts";
+import { at, turn, type Point } from "./polar.ts";
 
 export interface Box {
   readonly left: number;
@@ -119,12 +119,17 @@ export function isFree(layout: StageLayout, box: Box): boolean {
   return inside && !layout.corners.some((corner) => meets(corner, box));
 }
 
+const BUSY_DEGREES = 15;
+
 /** Where the client stands: beside its entry node, outside the ring, at the first angle with room. */
-export function clientPoint(layout: StageLayout, entryAngle: number): Point | null {
+export function clientPoint(layout: StageLayout, entryAngle: number, busy: readonly number[]): Point | null {
   const distance = layout.radius + (layout.compact ? 20 : 46);
-  for (const shift of [0, 8, -8, 16, -16, 24, -24, 48, -48, 76, -76, 100, -100, 130, -130]) {
+  for (const shift of [0, 8, -8, 16, -16, 24, -24, 32, -32, 40, -40, 48, -48, 62, -62, 76, -76, 100, -100, 130, -130]) {
     const angle = (entryAngle + shift + 360) % 360;
-    // The quarters have their numerals there.
+    // The quarters have their numerals there, and the walk its stops and words.
+    if (busy.some((other) => Math.abs(turn(angle, other)) < BUSY_DEGREES)) {
+      continue;
+    }
     if (!layout.compact && Math.min(angle % 90, 90 - (angle % 90)) < 9) {
       continue;
     }

@@ -6,7 +6,7 @@ import type { StopRole } from "../geometry/walk.ts";
 import { nameIn } from "../names.ts";
 
 const WORDS = { owner: "walk.owner", down: "walk.ownerDown", taken: "walk.taken", hint: "walk.holdsHint" } as const;
-const NAMED = { owner: "walk.nodeOwner", down: "walk.nodeDown", taken: "walk.nodeOwner", hint: "walk.nodeHint" } as const;
+const NAMED = { owner: "walk.nodeOwner", down: "walk.nodeDown", taken: "walk.nodeTaken", hint: "walk.nodeHint" } as const;
 
 /** Fanned stops stand apart from their arcs, so their words name the node. */
 export function stopWords(scene: Scene, role: StopRole, step: WalkStep, isFanned: boolean): string {
