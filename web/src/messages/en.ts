@@ -150,7 +150,6 @@ export const en = {
   "copy.onItsWay": "on its way",
   "copy.unsynced": "not synced yet",
   "copy.hintFor": "hint for {node}",
-  "copy.unknown": "unknown",
 
   "tally.thisPut": "This put",
   "tally.thisGet": "This get",
@@ -183,7 +182,6 @@ export const en = {
   "siblings.mergeAll": "Merge with a put that has seen all",
   "siblings.mergedValue": "merged value",
   "siblings.mergeSend": "Merge",
-  "siblings.and": "{first} and {second}",
 
   "inside.none": "Pick a node on the ring",
   "inside.noneHint": "Its commit log, memtable and tables are drawn here.",

@@ -5,6 +5,7 @@
  * English is there at once; another language is loaded when it is asked for.
  */
 import { en } from "./en.ts";
+import { fill as fillHoles } from "./holes.ts";
 
 export type MessageKey = keyof typeof en;
 export type Catalog = Readonly<Record<MessageKey, string>>;
@@ -70,9 +71,9 @@ export function isKey(key: string): key is MessageKey {
 }
 
 function fill(text: string, holes: Readonly<Record<string, string | number>>): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+  return fillHoles(text, (name) => {
     const value = holes[name];
-    return value === undefined ? whole : typeof value === "number" ? number(value) : value;
+    return typeof value === "number" ? number(value) : value;
   });
 }
 

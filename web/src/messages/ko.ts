@@ -166,7 +166,6 @@ export const ko = translated({
   "copy.onItsWay": "전송 중",
   "copy.unsynced": "동기화 전",
   "copy.hintFor": "단서 ({node} 몫)",
-  "copy.unknown": "알 수 없음",
 
   "tally.thisPut": "이번 쓰기",
   "tally.thisGet": "이번 읽기",
@@ -199,7 +198,6 @@ export const ko = translated({
   "siblings.mergeAll": "모두 본 쓰기로 병합",
   "siblings.mergedValue": "병합한 값",
   "siblings.mergeSend": "병합",
-  "siblings.and": "{first} · {second}",
 
   "inside.none": "해시 링에서 노드를 고르세요",
   "inside.noneHint": "커밋 로그, 멤테이블, 테이블이 여기에 그려진다.",

@@ -22,8 +22,10 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
     return owner === null ? NOTHING : { text: t("copy.hintFor", { node: nameIn(scene, owner) }), role: "hint" };
   }
   const leg = request?.legs.find((one) => one.node === step.node && one.role === "owner");
+  const hasVoted = request?.verb !== "get" && request?.votes.some((vote) => vote.node === step.node && !vote.hinted) === true;
   const isUnderWay = leg !== undefined && leg.answeredUs === null && leg.syncedUs === null;
-  if (isDown(scene.picture?.nodes[step.node]?.state)) {
+  // Down for the others, but not for the one who asked it: each side of a cut believes that of the other.
+  if (isDown(scene.picture?.nodes[step.node]?.state) && !hasVoted) {
     return { text: t("copy.skipped"), role: "down" };
   }
   if (isUnderWay && request?.verb !== "get") {
