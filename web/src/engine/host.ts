@@ -4,7 +4,7 @@
  * A turn has two ceilings, the virtual time that is due at the chosen speed and 8 ms of real time, so that a command never
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
-import type { Cluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
+import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
 import type { Trouble } from "../model/scene.ts";
 import type { Command, Fault, Goal, Post, Reproduction } from "./protocol.ts";
 
@@ -20,6 +20,25 @@ const CATCH_UP_MS = 100;
 const UNDRAWN_COUNT_MAX = 2;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
 const SILENT_STEP_COUNT_MAX = 10_000;
+
+/** What a host does with a cluster; the package's own has it. */
+export type Cluster = Pick<
+  RealCluster,
+  | "client"
+  | "fault"
+  | "now"
+  | "eventCount"
+  | "step"
+  | "run"
+  | "digest"
+  | "script"
+  | "options"
+  | "verdicts"
+  | "inspect"
+  | "flights"
+  | "subscribe"
+  | "close"
+>;
 
 /** What the host needs of the world outside. */
 export interface Shell {

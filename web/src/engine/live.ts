@@ -213,7 +213,7 @@ export class LiveEngine {
     const known = new Set([...this.#members.values()].map((member) => member.node));
     for (const node of picture.nodes) {
       // The first address may be another name of a member's.
-      if (node.admin !== undefined && node.admin !== "" && !known.has(node.name)) this.#attach(node.admin);
+      if (node.admin !== "" && !known.has(node.name)) this.#attach(node.admin);
     }
   }
 

@@ -393,8 +393,7 @@ class PageApp implements App {
 
   /** One that stopped is soon Down in the eyes of the others, and one that runs may be. */
   #isStopped(node: number): boolean {
-    const summary = this.#picture?.nodes[node];
-    return summary?.isRunning === undefined ? summary?.state === "stopped" : !summary.isRunning;
+    return this.#picture?.nodes[node]?.isRunning === false;
   }
 
   #cutOrHeal(node: number): void {

@@ -16,6 +16,19 @@ export interface Keyspace {
   resolve: Resolve;
 }
 
+/** A message that never arrives, and how it ends. */
+export interface LostMessage {
+  id: number;
+  from: number;
+  to: number;
+  message: number;
+  us: number;
+  fate: "lost" | "cut";
+}
+
+/** Those of one frame; more could not be told apart. */
+const LOST_COUNT_MAX = 200;
+
 export class History {
   readonly strings = new Strings();
   readonly requests: Requests;
@@ -25,6 +38,8 @@ export class History {
   #picture: ClusterPicture | null = null;
   #downs = new Map<number, boolean>();
   #news: News[] = [];
+  #lastSent: Extract<TraceEvent, { kind: "sent" | "received" }> | null = null;
+  #lost: LostMessage[] = [];
 
   constructor() {
     const placeOf = (member: number): number => this.#places.get(member) ?? member;
@@ -49,6 +64,13 @@ export class History {
     if (this.#news.length > 100) this.#news.shift();
   }
 
+  /** Messages that were lost on their way since the last call. */
+  takeLost(): LostMessage[] {
+    const lost = this.#lost;
+    this.#lost = [];
+    return lost;
+  }
+
   onPicture(picture: ClusterPicture): void {
     this.#picture = picture;
     this.#places = new Map(picture.nodes.map((node, place) => [node.member ?? place, place]));
@@ -71,6 +93,12 @@ export class History {
       case "cameUp":
         this.#onOpinion(event);
         break;
+      case "sent":
+        this.#lastSent = event;
+        break;
+      case "lost":
+        this.#onLost(event);
+        break;
       case "hintDelivered":
         this.tell({
           kind: "hintDelivered",
@@ -88,6 +116,15 @@ export class History {
 
   placeOf(member: number): number {
     return this.#places.get(member) ?? member;
+  }
+
+  /** A message that the network loses is told of right behind its sending. */
+  #onLost(event: Extract<TraceEvent, { kind: "lost" }>): void {
+    const sent = this.#lastSent;
+    if (sent?.id !== event.id || (event.why !== "loss" && event.why !== "cut")) return;
+    const { id, from, to, message, us } = sent;
+    this.#lost.push({ id, from, to, message, us, fate: event.why === "cut" ? "cut" : "lost" });
+    if (this.#lost.length > LOST_COUNT_MAX) this.#lost.shift();
   }
 
   /** Every member says so; the first time is news. */

@@ -80,10 +80,10 @@ const STATES: readonly NodeState[] = ["up", "suspect", "down", "paused", "stoppe
 const RESOLVES: readonly Resolve[] = ["lww", "siblings"];
 
 const nodeSummary = object<NodeSummary>({
-  member: maybe(place),
-  isRunning: maybe(flag),
+  member: orNull(place),
   name: text,
   state: oneOf(STATES),
+  isRunning: flag,
   reporters: list(place),
   reportersNeeded: place,
   partitions: place,
@@ -93,8 +93,8 @@ const nodeSummary = object<NodeSummary>({
   slowMs: amount,
   lossPermille: amount,
   keys: place,
-  listen: maybe(text),
-  admin: maybe(text),
+  listen: text,
+  admin: text,
 });
 
 export const clusterPicture = object<ClusterPicture>({
@@ -147,7 +147,7 @@ const shard = object<ShardPicture>({
       level: maybe(place),
       run: maybe(place),
       table: maybe(amount),
-      answer: oneOf<ReadStep["answer"]>(["absent", "found", "no", "falsePositive", "range", "notReached"]),
+      answer: oneOf<ReadStep["answer"]>(["absent", "found", "no", "falsePositive", "range", "notReached", "damaged"]),
     }),
   ),
   keyAt: orNull(amount),
@@ -157,7 +157,7 @@ export const nodePicture = object<NodePicture>({
   name: text,
   state: oneOf(STATES),
   shards: list(shard),
-  hints: list(object<HintPicture>({ target: place, partition: place, key: text })),
+  hints: list(object<HintPicture>({ target: place, partition: place, count: place })),
   repair: list(object<NodePicture["repair"][number]>({ partition: place, differs: flag, moving: flag })),
 });
 

@@ -9,7 +9,8 @@ import type { Flight, RequestModel, TimelineMark } from "./scene.ts";
 /** More than anybody could tell apart; the rest is not drawn. */
 export const FLIGHT_COUNT_MAX = 5_000;
 
-const FATES = ["arrives", "lost", "cut"] as const;
+/** How long a message takes that never arrives, until one that arrives has shown how long they take here. */
+const WAY_US = 500;
 
 export class WorldModel {
   options: ResolvedOptions | null = null;
@@ -29,6 +30,8 @@ export class WorldModel {
   #history = new History();
   #violations = 0;
   readonly #byAsk = new Map<number, number>();
+  #lost: Flight[] = [];
+  #wayUs = WAY_US;
 
   requests(): RequestModel[] {
     return this.#history.requests.models();
@@ -57,7 +60,7 @@ export class WorldModel {
         this.#history.onWords(post.words);
         this.nowUs = post.nowUs;
         this.events = post.events;
-        this.flights = this.#flightsOf(post.flights);
+        this.flights = [...this.#flightsOf(post.flights), ...this.#lostFlights()];
         return;
       case "pictures":
         this.picture = post.cluster;
@@ -113,13 +116,23 @@ export class WorldModel {
     const flights: Flight[] = [];
     const count = Math.min(FLIGHT_COUNT_MAX, Math.floor(packed.length / FLIGHT_WIDTH));
     for (let index = 0; index < count; index++) {
-      const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0, , fate = 0] = packed.subarray(
+      const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0] = packed.subarray(
         index * FLIGHT_WIDTH,
         (index + 1) * FLIGHT_WIDTH,
       );
-      flights.push(this.#flight({ id, from, to, sentUs, arrivesUs, fate: FATES[fate] ?? "arrives" }, message));
+      this.#wayUs = arrivesUs - sentUs;
+      flights.push(this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message));
     }
     return flights;
+  }
+
+  /** One that never arrives is shown as long as one that does would take. */
+  #lostFlights(): Flight[] {
+    const added = this.#history.takeLost().map(({ id, from, to, message, us, fate }) =>
+      this.#flight({ id, from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message),
+    );
+    this.#lost = [...this.#lost, ...added].filter((flight) => flight.arrivesUs > this.nowUs).slice(-FLIGHT_COUNT_MAX);
+    return this.#lost;
   }
 
   /** A request's number needs 64 bits, which a packed number has not: its events named the message. */

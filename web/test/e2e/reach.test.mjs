@@ -29,7 +29,7 @@ async function violations(page) {
   });
 }
 
-describe("axe finds nothing", () => {
+describe("axe finds nothing", { timeout: 180_000 }, () => {
   for (const language of ["en", "ko"]) {
     for (const theme of ["dark", "light"]) {
       for (const [width, height] of [[1440, 900], [390, 844]]) {
@@ -54,7 +54,7 @@ describe("axe finds nothing", () => {
   }
 });
 
-describe("keys", () => {
+describe("keys", { timeout: 180_000 }, () => {
   it("pause, step, select, crash, cut and send", async () => {
     const { page, close } = await open(browser, site.page);
     await shows(page, () => window.kvorum.scene.isPlaying);
@@ -66,9 +66,9 @@ describe("keys", () => {
     await page.keyboard.press("4");
     await shows(page, () => window.kvorum.scene.selectedNode === 3);
     await page.keyboard.press("x");
-    await shows(page, () => window.kvorum.scene.picture.nodes[3].state === "stopped");
+    await shows(page, () => !window.kvorum.scene.picture.nodes[3].isRunning);
     await page.keyboard.press("x");
-    await shows(page, () => window.kvorum.scene.picture.nodes[3].state !== "stopped");
+    await shows(page, () => window.kvorum.scene.picture.nodes[3].isRunning);
     await page.keyboard.press("2");
     await page.keyboard.press("c");
     await shows(page, () => window.kvorum.scene.picture.cuts.length === 8);

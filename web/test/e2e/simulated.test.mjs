@@ -25,24 +25,36 @@ async function still(options) {
 const ownersOf = (scene) => scene.picture.owners[scene.keyPicture.partition];
 const copyOf = (scene, node) => scene.keyPicture?.copies.find((copy) => copy.node === node && copy.hintFor === null);
 
-describe("a put", () => {
+describe("a put", { timeout: 180_000 }, () => {
   it("reaches its owners, message by message", async () => {
     const { page, close } = await still();
     await act(page, "setDraft", { verb: "put", key: "cart", value: "milk", through: 0 });
     await act(page, "send");
     await shows(page, () => window.kvorum.scene.requests.length === 1);
     const carried = new Set();
+    const note = (now) => {
+      for (const flight of now.flights) if (flight.request === 1) carried.add(flight.label);
+    };
     const scene = await passUntil(
       page,
       (now) => {
-        for (const flight of now.flights) if (flight.request === 1) carried.add(flight.label);
+        note(now);
         const owners = now.keyPicture ? ownersOf(now) : [];
         return owners.length === 3 && owners.every((owner) => copyOf(now, owner)?.isCurrent);
       },
       { sliceUs: 200, withinUs: 1_000_000, what: "all owners hold the value" },
     );
+    const [request] = (
+      await passUntil(
+        page,
+        (now) => {
+          note(now);
+          return now.requests[0].outcome !== "running" && now.requests[0].legs.every((leg) => leg.answeredUs !== null);
+        },
+        { sliceUs: 200, what: "the put ends" },
+      )
+    ).requests;
     assert(carried.has("flight.write") && carried.has("flight.ack"), [...carried].join());
-    const [request] = (await passUntil(page, (now) => now.requests[0].outcome !== "running", { what: "the put ends" })).requests;
     assert.deepEqual([request.outcome, request.key, request.value], ["done", "cart", "milk"]);
     assert(request.votes.length >= request.needed && request.needed === 2);
     assert(ownersOf(scene).includes(request.coordinator));
@@ -54,13 +66,13 @@ describe("a put", () => {
   });
 });
 
-describe("an owner that stops", () => {
+describe("an owner that stops", { timeout: 180_000 }, () => {
   it("is Down by two reporters, misses a write, and gets it as a hint when it is back", async () => {
     const { page, close } = await still();
     const first = await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     const away = ownersOf(await sceneOf(page)).find((owner) => owner !== first.coordinator && owner !== 0);
     await act(page, "crashOrRevive", away);
-    await shows(page, (away) => window.kvorum.scene.picture.nodes[away].state === "stopped", away);
+    await shows(page, (away) => !window.kvorum.scene.picture.nodes[away].isRunning, away);
     const down = await passUntil(page, (now) => now.marks.some((mark) => mark.kind === "down" && mark.of === away), {
       sliceUs: 100_000,
       what: "the stopped owner is Down",
@@ -90,7 +102,7 @@ describe("an owner that stops", () => {
   });
 });
 
-describe("a ring that is cut in two", () => {
+describe("a ring that is cut in two", { timeout: 180_000 }, () => {
   it("takes writes on both sides, keeps both as siblings when it is healed, and one put merges them", async () => {
     const { page, close } = await still();
     const base = await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
@@ -124,7 +136,7 @@ describe("a ring that is cut in two", () => {
   });
 });
 
-describe("a link", () => {
+describe("a link", { timeout: 180_000 }, () => {
   it("shows the same trace in a fresh profile, and goes on the same from there", async () => {
     const first = await still();
     await send(first.page, { verb: "put", key: "장바구니", value: "우유", through: 2 });
@@ -158,7 +170,7 @@ describe("a link", () => {
   });
 });
 
-describe("a seed", () => {
+describe("a seed", { timeout: 180_000 }, () => {
   it("makes the same trace in a worker, in a page and in Node, twice", async () => {
     const { Cluster } = await import(new URL("../../../wasm/npm/index.js", import.meta.url).href);
     const digests = {};
@@ -190,7 +202,7 @@ describe("a seed", () => {
   });
 });
 
-describe("time", () => {
+describe("time", { timeout: 180_000 }, () => {
   it("stands still, steps one event, and plays at its speed", async () => {
     const { page, close } = await still();
     const before = await sceneOf(page);

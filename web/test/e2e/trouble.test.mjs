@@ -26,7 +26,7 @@ async function startsAgain(page) {
   assert.equal(put.outcome, "done");
 }
 
-describe("a bad address", () => {
+describe("a bad address", { timeout: 180_000 }, () => {
   for (const [name, address, code, language, said] of [
     ["a damaged link", "#v1.abc!", "badLink", "en", /link/i],
     ["a link of another page", "#something", "badLink", "ko", /링크/],
@@ -45,7 +45,7 @@ describe("a bad address", () => {
   }
 });
 
-describe("a browser that lacks something", () => {
+describe("a browser that lacks something", { timeout: 180_000 }, () => {
   it("is told of missing WebAssembly", async () => {
     const tab = await open(browser, site.page, {
       before: (page) => page.addInitScript(() => Reflect.deleteProperty(window, "WebAssembly")),
@@ -78,7 +78,7 @@ describe("a browser that lacks something", () => {
   });
 });
 
-describe("a module that panics", () => {
+describe("a module that panics", { timeout: 180_000 }, () => {
   it("is said with its event, keeps the picture, links to the moment and starts again", async () => {
     // In front of the worker's script: after it is told so, whatever runs the cluster traps, as a Rust panic does.
     const trap = `
@@ -126,7 +126,7 @@ describe("a module that panics", () => {
   });
 });
 
-describe("a key or value beyond its limit", () => {
+describe("a key or value beyond its limit", { timeout: 180_000 }, () => {
   it("is refused in its field, in the user's language, and nothing is sent", async () => {
     for (const [language, said] of [["en", /65,537.*65,536/s], ["ko", /65,537.*65,536/s]]) {
       const tab = await open(browser, site.page, { language });

@@ -3,12 +3,12 @@
  * what a real cluster does is tested with the real package, in a browser.
  */
 import type {
-  Cluster,
   ClusterClient,
   ClusterOptions,
   ClusterPicture,
   EventBatch,
   Faults,
+  Goal,
   KeyPicture,
   NodePicture,
   ReadResult,
@@ -16,6 +16,7 @@ import type {
   Verdict,
   WriteResult,
 } from "kvorum";
+import type { Cluster } from "../../src/engine/host.ts";
 import { cluster, summary } from "./pictures.ts";
 import { Words } from "./words.ts";
 
@@ -108,14 +109,15 @@ export class FakeCluster implements Cluster {
     return true;
   }
 
-  run(goal: { until: number | "end"; budgetMs?: number } | { events: number; budgetMs?: number }): { reached: boolean } {
+  run(goal: Goal): { reached: boolean } {
     // A hundred steps are what a turn's budget is worth here.
     for (let count = 0; count < 100; count++) {
-      if ("events" in goal ? this.eventCount >= goal.events : goal.until !== "end" && this.now + STEP_US > goal.until) {
-        if ("until" in goal && goal.until !== "end") this.now = Math.max(this.now, goal.until);
+      if (goal.events !== undefined && this.eventCount >= goal.events) return { reached: true };
+      if (goal.until === "end" && this.now >= 1_000_000) return { reached: true };
+      if (typeof goal.until === "number" && this.now + STEP_US > goal.until) {
+        this.now = Math.max(this.now, goal.until);
         return { reached: true };
       }
-      if (!("events" in goal) && goal.until === "end" && this.now >= 1_000_000) return { reached: true };
       this.step();
     }
     return { reached: false };

@@ -4,7 +4,9 @@ import type { ClusterPicture, NodeSummary } from "kvorum";
 export function summary(name: string, part: Partial<NodeSummary> = {}): NodeSummary {
   return {
     name,
+    member: Number(name.slice(1)),
     state: "up",
+    isRunning: true,
     reporters: [],
     reportersNeeded: 2,
     partitions: 64,
@@ -14,6 +16,8 @@ export function summary(name: string, part: Partial<NodeSummary> = {}): NodeSumm
     slowMs: 0,
     lossPermille: 0,
     keys: 0,
+    listen: "",
+    admin: "",
     ...part,
   };
 }
