@@ -431,6 +431,7 @@ export const en = {
   "help.off": "off",
 
   "say.selected": "Node {node} selected, {state}.",
+  "say.followed": "Request {number}, {verb} {key}.",
   "say.sent": "{verb} of {key} sent through {node}.",
   "say.crash": "{node} stopped.",
   "say.revive": "{node} started.",

@@ -447,6 +447,7 @@ export const ko = translated({
   "help.off": "꺼짐",
 
   "say.selected": "노드 {node} 선택됨, {state}.",
+  "say.followed": "요청 {number}, {verb} {key}.",
   "say.sent": "{verb} 요청 보냄: {key}, 경유 {node}.",
   "say.crash": "{node} 중단됨.",
   "say.revive": "{node} 시작됨.",
