@@ -16,12 +16,24 @@ const SPAN_MIN_US = 2 * SECOND_US;
 /** Of a longer run only the end is seen: marks of a minute ago can still be told apart, those of an hour cannot. */
 const SPAN_MAX_US = 70 * SECOND_US;
 
-/** From the start of the world, or as much as can be seen, to a little beyond now: the future is left empty. */
-export function axisOf(nowUs: number, left: number, width: number): Axis {
-  const least = Math.max(SPAN_MIN_US, Math.min(nowUs * 1.05, nowUs + 3 * SECOND_US));
-  const seconds = STEPS_S.find((step) => Math.ceil(least / (step * SECOND_US)) <= STEP_COUNT_MAX) ?? SPAN_MAX_US / SECOND_US / STEP_COUNT_MAX;
-  const stepUs = seconds * SECOND_US;
-  const endUs = Math.ceil(least / stepUs) * stepUs;
+/** Room behind now: the future is left empty. */
+function least(nowUs: number): number {
+  return Math.max(SPAN_MIN_US, Math.min(nowUs * 1.05, nowUs + 3 * SECOND_US));
+}
+
+/** Changes seldom, so that what is laid out by it is laid out seldom, though now changes with every frame. */
+export function axisStepUs(nowUs: number): number {
+  const fits = STEPS_S.find((step) => Math.ceil(least(nowUs) / (step * SECOND_US)) <= STEP_COUNT_MAX);
+  return fits === undefined ? SPAN_MAX_US / STEP_COUNT_MAX : fits * SECOND_US;
+}
+
+export function axisEndUs(nowUs: number): number {
+  const stepUs = axisStepUs(nowUs);
+  return Math.ceil(least(nowUs) / stepUs) * stepUs;
+}
+
+/** From the start of the world, or as much as can be seen, to its end. */
+export function axisOf(stepUs: number, endUs: number, left: number, width: number): Axis {
   return { startUs: Math.max(0, endUs - SPAN_MAX_US), endUs, stepUs, left, width };
 }
 
