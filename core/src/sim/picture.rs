@@ -4,7 +4,7 @@ use super::host::{Arrival, Host};
 use super::script::NodeIndex;
 use super::verdict::Violation;
 use super::world::{Event, World};
-use crate::base::{Micros, PartitionId, trace::join};
+use crate::base::{MemberId, Micros, PartitionId, trace::join};
 use crate::data::Copies;
 use crate::node::{
     ClusterPicture, KeyPicture, KeyspacePicture, NodePicture, NodeSummary, Places, RequestCounts,
@@ -93,6 +93,12 @@ impl World {
         picture.suspicions = found.into_iter().collect();
         for (host, summary) in self.hosts.iter().zip(&mut picture.nodes) {
             self.fill_in(host, summary);
+            // Members count their own reports; the first to count enough is the one that events tell of.
+            let bits = summary.member.and_then(|member| self.control_checker.last_reporters(member));
+            if let Some(bits) = bits.filter(|_| summary.state == "down") {
+                let ids = (0..64).filter(|bit| bits >> bit & 1 == 1).map(MemberId);
+                summary.reporters = ids.filter_map(|id| places.at(id)).collect();
+            }
         }
         let done = self.history.iter().filter(|(_, record)| record.is_done()).count() as u64;
         picture.requests = RequestCounts { asked: u64::from(self.history.len()), done };

@@ -21,8 +21,8 @@ pub struct ControlChecker {
     /// The greatest ballot that each node has promised for an epoch.
     promised: BTreeMap<(NodeIndex, u64), Ballot>,
     violations: Vec<Violation>,
-    /// (target, incarnation) that anybody took for Down.
-    downs: BTreeSet<(u32, u64)>,
+    /// (target, incarnation) that anybody took for Down, and whose reports the first to do so had counted.
+    downs: BTreeMap<(u32, u64), u64>,
 }
 
 fn long(words: &[u32], index: usize) -> u64 {
@@ -34,6 +34,10 @@ impl ControlChecker {
     /// Times that a member was taken for Down, whoever did.
     pub fn downs(&self) -> u32 {
         self.downs.len() as u32
+    }
+    /// Whose reports took a member for Down last, as bits by member number.
+    pub fn last_reporters(&self, target: u32) -> Option<u64> {
+        self.downs.range((target, 0)..=(target, u64::MAX)).next_back().map(|(_, reporters)| *reporters)
     }
     /// Looks at one record. `members` is how many members the recording node knows of.
     pub fn feed(&mut self, record: &Record<'_>, members: u32) {
@@ -52,7 +56,7 @@ impl ControlChecker {
         }
     }
     fn on_down(&mut self, record: &Record<'_>, target: u32, reporters: u64, incarnation: u64, members: u32) {
-        self.downs.insert((target, incarnation));
+        self.downs.entry((target, incarnation)).or_insert(reporters);
         let needed = 2.min(members.saturating_sub(1));
         if reporters.count_ones() < needed {
             let count = reporters.count_ones();

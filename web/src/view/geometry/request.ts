@@ -13,21 +13,27 @@ export interface Segment {
   readonly end: number;
 }
 
+export interface Gap {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface TimeScale {
   readonly segments: readonly Segment[];
   readonly ticks: readonly { x: number; ms: number }[];
   readonly left: number;
   readonly right: number;
   /** Between two segments the axis is broken. */
-  readonly gap: { from: number; to: number } | null;
+  readonly gaps: readonly Gap[];
   x(ms: number): number;
-  isAfterGap(ms: number): boolean;
+  /** The last break between two times, if there is one. */
+  gapBetween(fromMs: number, toMs: number): Gap | null;
 }
 
 const LEFT = 188;
 const GAP = 56;
-/** A pause longer than this part of the whole is cut out of the axis. */
-const PAUSE_PART = 0.5;
+/** Pauses are cut out of the axis where the longest is longer than all the rest together, or two are twice as long. */
+const PAUSES_MAX = 2;
 const STEPS_MS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000];
 
 /** Times of a request, in milliseconds since it began, in order. */
@@ -43,44 +49,67 @@ export function timesOf(request: RequestModel, nowUs: number): number[] {
 
 export function timeScale(times: readonly number[], width: number): TimeScale {
   const last = Math.max(times.at(-1) ?? 0, 0.2);
-  let pause: { from: number; to: number } | null = null;
-  times.forEach((to, index) => {
-    const from = times[index - 1] ?? 0;
-    if (to - from > PAUSE_PART * last && to - from > (pause === null ? 0 : pause.to - pause.from)) {
-      pause = { from, to };
-    }
-  });
   const right = width - 36;
-  const segments = segmentsOf(pause, last, right);
-  const first = segments[0];
-  const second = segments[1];
+  const segments = segmentsOf(pausesOf(times), last, right);
+  const segmentOf = (ms: number): number => {
+    const after = segments.findIndex((segment) => ms < segment.fromMs);
+    return (after < 0 ? segments.length : Math.max(1, after)) - 1;
+  };
   const x = (ms: number): number => {
-    const segment = second !== undefined && ms > (pause?.from ?? 0) && ms >= second.fromMs ? second : first;
+    const segment = segments[segmentOf(ms)];
     if (segment === undefined) {
       return LEFT;
     }
     const part = (ms - segment.fromMs) / Math.max(1e-9, segment.toMs - segment.fromMs);
     return segment.x + Math.min(1, Math.max(0, part)) * (segment.end - segment.x);
   };
-  const ticks = segments.flatMap((segment) => ticksIn(segment));
-  const gap = first !== undefined && second !== undefined ? { from: first.end + 16, to: second.x - 16 } : null;
-  return { segments, ticks, left: LEFT, right: width, gap, x, isAfterGap: (ms) => second !== undefined && ms >= second.fromMs };
+  const gaps = segments.slice(1).map((segment, index) => ({ from: (segments[index]?.end ?? 0) + 16, to: segment.x - 16 }));
+  const gapBetween = (fromMs: number, toMs: number): Gap | null => (segmentOf(toMs) > segmentOf(fromMs) ? (gaps[segmentOf(toMs) - 1] ?? null) : null);
+  return { segments, ticks: segments.flatMap((segment) => ticksIn(segment)), left: LEFT, right: width, gaps, x, gapBetween };
 }
 
-function segmentsOf(pause: { from: number; to: number } | null, last: number, right: number): Segment[] {
-  if (pause === null || pause.from <= 0) {
+interface Pause {
+  readonly from: number;
+  readonly to: number;
+}
+
+function pausesOf(times: readonly number[]): Pause[] {
+  const spans = times.map((to, index): Pause => ({ from: times[index - 1] ?? 0, to })).filter(({ from, to }) => from > 0 && to > from);
+  const whole = times.at(-1) ?? 0;
+  const longest = [...spans].sort((a, b) => b.to - b.from - (a.to - a.from));
+  for (let count = Math.min(PAUSES_MAX, longest.length); count > 0; count -= 1) {
+    const chosen = longest.slice(0, count);
+    const shortest = chosen.at(-1);
+    const rest = whole - chosen.reduce((sum, { from, to }) => sum + to - from, 0);
+    if (shortest !== undefined && shortest.to - shortest.from > count * rest) {
+      return chosen.sort((a, b) => a.from - b.from);
+    }
+  }
+  return [];
+}
+
+/** What lies between the pauses, with a little of each. The first part is the widest: most happens there. */
+function segmentsOf(pauses: readonly Pause[], last: number, right: number): Segment[] {
+  if (pauses.length === 0) {
     return [{ fromMs: 0, toMs: last * 1.06, x: LEFT, end: right }];
   }
-  const before = pause.from * 1.15;
-  const pad = Math.max(0.2, (last - pause.to) * 0.4, pause.from * 0.05);
-  const from = Math.max(before + 1e-3, pause.to - pad);
-  const to = last + pad * 0.4;
-  const part = Math.min(0.7, Math.max(0.45, before / (before + (to - from))));
-  const middle = LEFT + (right - LEFT - GAP) * part;
-  return [
-    { fromMs: 0, toMs: before, x: LEFT, end: middle },
-    { fromMs: from, toMs: to, x: middle + GAP, end: right },
-  ];
+  const before = (pauses[0]?.from ?? 0) * 1.15;
+  const times = [{ fromMs: 0, toMs: before }];
+  pauses.forEach((pause, index) => {
+    const end = pauses[index + 1]?.from ?? last;
+    const pad = Math.max(0.2, (end - pause.to) * 0.4, before * 0.05);
+    times.push({ fromMs: Math.max((times.at(-1)?.toMs ?? 0) + 1e-3, pause.to - pad), toMs: end + pad * 0.4 });
+  });
+  const room = right - LEFT - GAP * pauses.length;
+  const span = times.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
+  const first = Math.min(pauses.length > 1 ? 0.6 : 0.7, Math.max(0.45, before / span));
+  let x = LEFT;
+  return times.map(({ fromMs, toMs }, index): Segment => {
+    const from = x;
+    const end = from + room * (index === 0 ? first : (1 - first) / pauses.length);
+    x = end + GAP;
+    return { fromMs, toMs, x: from, end };
+  });
 }
 
 function ticksIn(segment: Segment): { x: number; ms: number }[] {
