@@ -17,19 +17,19 @@ build: ## The server, optimized
 	$(CARGO) build --release --locked -p kvorum-server
 
 .PHONY: demo
-demo: build ## A 3-node cluster on this machine with 171,075 cities in it; Ctrl-C ends it
+demo: web build ## A 3-node cluster on this machine with 171,075 cities in it, and the page that shows it; Ctrl-C ends it
 	tests/tools/need.sh node redis-cli curl
 	native-server/demo/demo.sh
 
 .PHONY: test
-test: ## Everything that must hold, in under 20 minutes on 2 cores
+test: ## Everything that must hold, in under 25 minutes on 2 cores
 	tests/tools/need.sh rust targets redis-cli venv node clients
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) no-std
 	$(CARGO) test --workspace --locked --exclude kvorum-tests
 	$(CARGO) test -p kvorum-tests --locked --test tidy
-	$(MAKE) build soak-short sabotage-recorded wasm-test
+	$(MAKE) web build soak-short sabotage-recorded wasm-test page-test
 	$(CARGO) test -p kvorum-tests --release --locked --test '*' -- --test-threads 1
 
 .PHONY: no-std
@@ -44,6 +44,13 @@ wasm: ## The module and its bindings, quickly, into wasm/npm/dist
 wasm-test: build wasm ## The package: its tests in Node, its types, and the same digests in a page and a worker
 	tests/tools/need.sh chromium
 	cd wasm/npm && npm run --silent test && npm run --silent test:types && npm run --silent test:browser
+.PHONY: web page-test
+web: wasm ## The page, into web/dist; a server that is built afterwards carries it
+	tests/tools/need.sh web
+	cd web && npm run --silent build
+page-test: web build ## The page: types, lint, units, and a real browser through all of it, simulated and live
+	tests/tools/need.sh chromium
+	cd web && npm run --silent check && npm run --silent lint && npm run --silent test && npm run --silent test:e2e
 wasm-bench: build wasm ## Events a second in WebAssembly against native, and sizes
 	node wasm/npm/bench.mjs
 
@@ -88,4 +95,4 @@ miri: ## The core's small tests under Miri (nightly)
 
 .PHONY: clean
 clean: ## Forget what was built and what the demo left
-	rm -rf target target-* .kvorum-demo .tools
+	rm -rf target target-* .kvorum-demo .tools web/dist wasm/npm/dist

@@ -133,9 +133,11 @@ fn core_uses_nothing_that_would_make_it_undecided() {
     let mut problems = Vec::new();
     for file in core_files() {
         let text = read(&file);
+        // What is drawn decides nothing.
+        let is_picture = file.file_name().is_some_and(|name| name == "picture.rs");
         for (number, line) in code_lines(&text) {
             for (word, instead) in banned {
-                if line.contains(word) {
+                if line.contains(word) && !(is_picture && word == "f64") {
                     problems.push(format!("{}:{number}: `{word}`: {instead}", file.display()));
                 }
             }

@@ -48,7 +48,12 @@ for what in "$@"; do
       # wasm-opt, TypeScript, the package checkers and the browser's driver, as wasm/npm's lock file names them.
       [ -e wasm/npm/node_modules/.bin/wasm-opt ] || (cd wasm/npm && npm ci --silent --no-audit --no-fund)
       ;;
-    chromium) has chromium || apt chromium ;;
+    web) [ -e web/node_modules/.bin/vite ] || (cd web && npm ci --silent --no-audit --no-fund) ;;
+    chromium)
+      # With a font for Korean.
+      has chromium || apt chromium
+      fc-list 2>/dev/null | grep -qi nanum || apt fontconfig fonts-nanum
+      ;;
     wasm-pack)
       # Only for `make npm`. wasm-bindgen-cli must be of the library's very version; its own lock file names crates that
       # some registries do not have, so it goes without.

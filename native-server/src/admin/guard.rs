@@ -1,6 +1,6 @@
 use super::Admin;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
@@ -15,6 +15,40 @@ pub async fn guard(State(admin): State<Admin>, request: Request, next: Next) -> 
         Ok(()) => next.run(request).await,
         Err(why) => (StatusCode::FORBIDDEN, why).into_response(),
     }
+}
+
+/// Lets the pages of members read an answer: their origins are others, if only by the port. Only for what changes nothing;
+/// runs behind [`guard`], which lets no other origin through.
+pub async fn share(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+/// What every answer says: its type is as told, and its address is nobody else's business.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// An admin address, and what a browser on the same machine may call it too.
+pub fn names_of(address: &str) -> Vec<String> {
+    let mut names = vec![address.to_owned()];
+    if let (host, Some(port)) = split(address)
+        && is_loopback(host)
+    {
+        names.extend(["127.0.0.1", "localhost"].map(|host| format!("{host}:{port}")));
+    }
+    names
 }
 
 fn check(admin: &Admin, headers: &HeaderMap) -> Result<(), &'static str> {
@@ -63,11 +97,12 @@ fn is_own_host(host: &str, own: &str) -> bool {
 fn is_origin_of(origin: &str, known: &str) -> bool {
     let Some(address) = origin.strip_prefix("http://") else { return false };
     let ((host, port), (known_host, known_port)) = (split(address), split(known));
-    let is_loopback = |host: &str| {
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    };
     let same_host = host.eq_ignore_ascii_case(known_host) || (is_loopback(host) && is_loopback(known_host));
     same_host && port.unwrap_or("80") == known_port.unwrap_or("80")
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
-//! HTTP for operators and the command line: health, metrics, status, keys in bulk, events.
+//! HTTP for operators, the command line and the page: health, metrics, status, keys in bulk, pictures, events.
 //!
 //! Runs on a thread of its own, with async: nothing here is on the data path. It asks data threads through their
 //! mailboxes and never takes a shard's seat.
 
 mod asking;
+mod copies;
+mod differing;
 mod events;
 mod guard;
 mod kv;
 mod metrics;
+mod page;
 pub mod percent;
+mod picture;
+mod sampling;
 mod status;
 
 pub use events::Hub;
@@ -27,6 +32,7 @@ use std::sync::Arc;
 pub struct Admin {
     shared: Arc<Shared>,
     hub: Hub,
+    differing: differing::Differing,
 }
 
 /// Starts the admin thread on a bound socket.
@@ -36,7 +42,11 @@ pub fn start(shared: Arc<Shared>, hub: Hub, listener: TcpListener) -> Result<(),
     let serve = move || {
         let served = runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            axum::serve(listener, router(Admin { shared: shared.clone(), hub })).await
+            axum::serve(
+                listener,
+                router(Admin { shared: shared.clone(), hub, differing: Default::default() }),
+            )
+            .await
         });
         if let Err(error) = served {
             tracing::error!("admin HTTP has ended: {error}");
@@ -47,30 +57,29 @@ pub fn start(shared: Arc<Shared>, hub: Hub, listener: TcpListener) -> Result<(),
 }
 
 fn router(admin: Admin) -> Router {
+    // What the pages of other members read.
+    let shared = Router::new()
+        .route("/status", get(status::status))
+        .route("/picture", get(picture::picture))
+        .route("/events", get(events::events))
+        .route_layer(axum::middleware::from_fn(guard::share));
     Router::new()
-        .route("/", get(front))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/status", get(status::status))
         .route("/kv/{key}", get(kv::get).put(kv::put).delete(kv::delete))
         // The empty key: no segment of a path, and a key like any other.
         .route("/kv/", get(kv::get).put(kv::put).delete(kv::delete))
         .route("/bulk", post(kv::bulk).layer(axum::extract::DefaultBodyLimit::max(kv::BULK_BYTES_MAX)))
+        .route("/copies/{key}", get(copies::copies))
+        .route("/copies/", get(copies::copies))
         .route("/scan", get(kv::scan))
-        .route("/events", get(events::events))
+        .merge(shared)
+        .fallback(page::file)
         .layer(axum::extract::DefaultBodyLimit::max(kv::VALUE_BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(admin.clone(), guard::guard))
+        .layer(axum::middleware::from_fn(guard::harden))
         .with_state(admin)
-}
-
-async fn front(State(admin): State<Admin>) -> String {
-    format!(
-        "Kvorum {} node {}\n\n/livez /readyz /metrics /status /events\n\nThe page that shows a cluster at work is not \
-         part of this build yet.\n",
-        env!("CARGO_PKG_VERSION"),
-        admin.shared.settings.name
-    )
 }
 
 /// Ready is a node that knows the cluster and can coordinate.

@@ -4,13 +4,6 @@ use axum::extract::{Query, State};
 use kvorum_core::ring::{Liveness, View};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-/// A member that does not answer within this is left out.
-const MEMBER_ANSWER_MAX: Duration = Duration::from_millis(500);
-/// No status is longer.
-const STATUS_BYTES_MAX: u64 = 64 << 20;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
@@ -21,13 +14,15 @@ pub struct StatusQuery {
 
 /// What one node holds.
 #[derive(Debug, Serialize, Deserialize)]
-struct Local {
-    name: String,
+pub struct Local {
+    /// Its name.
+    pub name: String,
     epoch: u64,
     hints: u64,
     keys: u64,
     tombstones: u64,
-    roots: BTreeMap<u16, String>,
+    /// Of the trees of the partitions that it holds.
+    pub roots: BTreeMap<u16, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,7 +71,7 @@ pub async fn status(State(admin): State<Admin>, Query(query): Query<StatusQuery>
         return json(&own);
     }
     match admin.shared.view() {
-        Some(view) => json(&cluster(&view, own).await),
+        Some(view) => json(&cluster(&admin, &view, own).await),
         None => json(&serde_json::json!({
             "epoch": 0, "node": own.name, "nodes": [], "partitions": [], "hints": own.hints,
         })),
@@ -100,7 +95,8 @@ fn json(value: &impl Serialize) -> Json<serde_json::Value> {
     Json(serde_json::to_value(value).unwrap_or_default())
 }
 
-async fn local(admin: &Admin) -> Local {
+/// What this node holds.
+pub async fn local(admin: &Admin) -> Local {
     let mut local = Local {
         name: admin.shared.settings.name.clone(),
         epoch: admin.shared.view().map_or(0, |view| view.topology.epoch.0),
@@ -119,21 +115,11 @@ async fn local(admin: &Admin) -> Local {
     local
 }
 
-async fn cluster(view: &View, own: Local) -> Cluster {
+async fn cluster(admin: &Admin, view: &View, own: Local) -> Cluster {
     let topology = &view.topology;
-    let others = topology.members.iter().filter(|member| member.id != view.me);
-    let asked: Vec<_> = others
-        .map(|member| {
-            let address = member.admin.clone();
-            tokio::spawn(async move {
-                let answer = tokio::time::timeout(MEMBER_ANSWER_MAX, ask_member(&address));
-                answer.await.ok().flatten()
-            })
-        })
-        .collect();
     let mut answers: BTreeMap<String, Local> = BTreeMap::from([(own.name.clone(), own)]);
-    for answer in asked {
-        if let Ok(Some(local)) = answer.await {
+    for (_, body) in admin.ask_members(view, "/status?local=1").await {
+        if let Ok(local) = serde_json::from_slice::<Local>(&body) {
             answers.insert(local.name.clone(), local);
         }
     }
@@ -176,15 +162,4 @@ async fn cluster(view: &View, own: Local) -> Cluster {
         keys: answers.values().map(|local| local.keys).sum(),
         tombstones: answers.values().map(|local| local.tombstones).sum(),
     }
-}
-
-/// Ten lines of HTTP/1.0 in place of a client library: it asks nodes of this very build.
-async fn ask_member(address: &str) -> Option<Local> {
-    let mut stream = tokio::net::TcpStream::connect(address).await.ok()?;
-    let request = format!("GET /status?local=1 HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut bytes = Vec::new();
-    stream.take(STATUS_BYTES_MAX).read_to_end(&mut bytes).await.ok()?;
-    let body = bytes.windows(4).position(|end| end == b"\r\n\r\n")?;
-    serde_json::from_slice(bytes.get(body + 4..)?).ok()
 }

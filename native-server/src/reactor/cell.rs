@@ -2,17 +2,20 @@ use super::DiskHands;
 use super::seldom::Seldom;
 use crate::disk::Disk;
 use kvorum_core::base::Micros;
-use kvorum_core::data::{Counters, Input, Shard, Snapshot};
+use kvorum_core::data::{Counters, Input, Shard};
 use kvorum_core::lsm::BlockCache;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// Looks at a shard on the thread that drives it: it must not block, and changes nothing but what the cache holds.
+pub type Look = Box<dyn FnOnce(&Shard, &Disk, &mut BlockCache) + Send>;
 
 /// What is left for whoever drives a shard next.
 pub enum ShardMail {
     /// For the machine.
     Input(Input),
-    /// Somebody wants a picture of it.
-    Snapshot(Box<dyn FnOnce(Snapshot) + Send>),
+    /// Somebody wants to see it.
+    Look(Look),
     /// Record events, or do not.
     Trace(bool),
 }

@@ -47,6 +47,10 @@ impl ControlSeat {
     pub fn push(&mut self, input: Input) {
         self.inputs.push(input);
     }
+    /// A picture of the machine.
+    pub fn snapshot(&self) -> kvorum_core::control::Snapshot {
+        self.control.snapshot()
+    }
     /// When the machine wants to be woken.
     pub fn wake_at(&self) -> Option<Micros> {
         self.control.wake_at()

@@ -26,6 +26,8 @@ pub enum Mail {
     Calls(Calls),
     /// For the control plane (thread 0 only).
     Control(kvorum_core::control::Input),
+    /// Somebody wants a picture of the control plane (thread 0 only).
+    ControlSnapshot(Box<dyn FnOnce(kvorum_core::control::Snapshot) + Send>),
     /// A peer's host name has an address now, or none.
     Resolved(String, Option<SocketAddr>),
 }

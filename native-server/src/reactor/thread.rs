@@ -303,6 +303,11 @@ impl DataThread {
                     self.start_task(shared, now, Running::calls(calls));
                 }
                 Mail::Control(input) => self.control_inputs.push(input),
+                Mail::ControlSnapshot(take) => {
+                    if let Some(control) = &self.control {
+                        take(control.snapshot());
+                    }
+                }
                 Mail::Resolved(address, found) => {
                     self.links.resolved(now.mono, &address, found, self.poll.registry());
                     self.links_due = Micros(0);

@@ -288,7 +288,7 @@ fn share(clock: Clock, settings: NodeSettings, seats: Seats) -> Result<Parts, St
         cells.push(ShardCell::new(seat, index));
         hands.push(idle);
     }
-    let hub = Hub::default();
+    let hub = Hub::new(clock);
     let shared = Shared::new(clock, settings, cells, mailboxes, Box::new(hub.clone()));
     Ok((hub, Arc::new(shared), polls, hands))
 }

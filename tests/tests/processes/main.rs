@@ -13,4 +13,5 @@ mod failures;
 mod full_disk;
 mod joining;
 mod one_node;
+mod page;
 mod stock_clients;

@@ -94,7 +94,9 @@ export interface Trouble {
     | "valueTooLong"
     | "emptyKey"
     | "connectionLost"
-    | "refused";
+    | "refused"
+    /** A command that this world does not allow now; the world goes on. */
+    | "notPossible";
   holes: Record<string, string>;
 }
 

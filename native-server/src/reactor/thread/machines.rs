@@ -16,6 +16,17 @@ use std::sync::Arc;
 /// How often a shard's counters are published.
 const PUBLISH_EVERY: Micros = Micros::from_millis(100);
 
+/// Events are handed on after so many inputs at the latest: in a turn with thousands of them they would fill megabytes of
+/// fresh memory, most of which is left out by sampling.
+const INPUTS_TRACED: usize = 64;
+
+fn hand_on_events(shared: &Shared, seat: &mut ShardSeat) {
+    let words = seat.shard.take_trace();
+    if !words.is_empty() {
+        shared.events.push(words);
+    }
+}
+
 impl DataThread {
     pub(super) fn drive_control(&mut self, shared: &Arc<Shared>, now: Now) {
         for event in self.links.take_events() {
@@ -103,10 +114,18 @@ impl DataThread {
         let cell = &shared.shards[shard];
         let mut mail = std::mem::take(&mut self.spare_mail);
         cell.take(&mut mail);
-        for mail in mail.drain(..).chain(self.pending[shard].mail.drain(..)) {
+        for (index, mail) in mail.drain(..).chain(self.pending[shard].mail.drain(..)).enumerate() {
             match mail {
-                ShardMail::Input(input) => seat.shard.handle(now, input),
-                ShardMail::Snapshot(take) => take(seat.shard.snapshot()),
+                ShardMail::Input(input) => {
+                    seat.shard.handle(now, input);
+                    if seat.is_traced && index % INPUTS_TRACED == 0 {
+                        hand_on_events(shared, seat);
+                    }
+                }
+                ShardMail::Look(look) => {
+                    let ShardSeat { shard, disk, cache, .. } = &mut *seat;
+                    look(shard, disk, cache);
+                }
                 ShardMail::Trace(on) => {
                     seat.is_traced = on;
                     seat.shard.set_trace(on);
@@ -114,8 +133,11 @@ impl DataThread {
             }
         }
         self.spare_mail = mail;
-        for (id, request) in self.pending[shard].requests.drain(..) {
+        for (index, (id, request)) in self.pending[shard].requests.drain(..).enumerate() {
             seat.shard.handle(now, Input::Request { id, request });
+            if seat.is_traced && index % INPUTS_TRACED == 0 {
+                hand_on_events(shared, seat);
+            }
         }
         if seat.shard.wake_at().is_some_and(|at| at <= now.mono) {
             seat.shard.handle(now, Input::Wake);
@@ -164,10 +186,7 @@ impl DataThread {
             }
         }
         if seat.is_traced {
-            let words = seat.shard.take_trace();
-            if !words.is_empty() {
-                shared.events.push(words);
-            }
+            hand_on_events(shared, seat);
         }
         if cell.set_wake_at(seat.shard.wake_at()) && cell.owner != self.index {
             shared.mailboxes[cell.owner].notify();

@@ -74,6 +74,7 @@ impl DataThread {
             inbound.read(self.links.me(), (view.as_deref(), self.view_version), &mut scratch, |received| {
                 count += 1;
                 if is_traced {
+                    self.trace.set_on(true);
                     let from = received.from.map_or(u32::MAX, |member| u32::from(member.0));
                     let to = view.as_ref().map_or(u32::MAX, |view| u32::from(view.me.0));
                     let [kind, bytes, op_low, op_high] = received.message.traced();

@@ -1,0 +1,262 @@
+/**
+ * One event stream and one poll of pictures per member of a live cluster. Read only; lost connections are tried again,
+ * and members that a picture names are attached to as they appear.
+ */
+import { isRecord } from "../model/link.ts";
+import { type Pictures, type Rates, firstMessage, pictures, rates } from "../model/pictures.ts";
+import type { ClusterPicture } from "kvorum";
+
+const RETRY_MS_MIN = 250;
+/** A member that was killed and started again is seen again within so long. */
+const RETRY_MS_MAX = 2_000;
+const POLL_MS = 500;
+const ANSWER_MS_MAX = 2_000;
+/** As the largest cluster that is drawn. */
+const MEMBER_COUNT_MAX = 50;
+/** Bytes of a message: a snapshot of 16,384 partitions is under a megabyte. */
+const TEXT_LENGTH_MAX = 16 << 20;
+
+/** An event stream that can be ended. */
+export interface Socket {
+  close(): void;
+}
+
+/** What an event stream calls: with text or an `ArrayBuffer`, and when it is over, however it ended. */
+export interface SocketEars {
+  onMessage(data: unknown): void;
+  onClose(): void;
+}
+
+/** What the engine needs of the world outside. */
+export interface LiveParts {
+  openSocket(url: string, ears: SocketEars): Socket;
+  /** The answer as JSON; `null` for one that is none; `refused` if the server forbids it. Throws if there is no answer. */
+  fetchJson(url: string, timeoutMs: number): Promise<{ kind: "json"; value: unknown } | { kind: "refused" }>;
+  wallMs(): number;
+  /** Returns what calls it off. */
+  later(ms: number, then: () => void): () => void;
+}
+
+export type LivePost =
+  | { kind: "attached"; address: string; node: string; picture: ClusterPicture | null; atMs: number }
+  | { kind: "batch"; address: string; words: Uint32Array; atMs: number }
+  | { kind: "rates"; address: string; rates: Rates; atMs: number }
+  | { kind: "dropped"; address: string; count: number }
+  | { kind: "pictures"; address: string; pictures: Pictures; key: string | null; atMs: number }
+  | { kind: "lost"; address: string; atMs: number; retryAtMs: number }
+  /** The server forbids it; it is not asked again. */
+  | { kind: "refused"; address: string; atMs: number };
+
+export function browserLiveParts(): LiveParts {
+  return {
+    openSocket: (url, ears) => {
+      const socket = new WebSocket(url);
+      socket.binaryType = "arraybuffer";
+      socket.onmessage = (event) => ears.onMessage(event.data);
+      socket.onclose = () => ears.onClose();
+      return socket;
+    },
+    fetchJson: async (url, timeoutMs) => {
+      const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
+      if (response.status === 401 || response.status === 403) return { kind: "refused" };
+      const value: unknown = await response.json();
+      return { kind: "json", value };
+    },
+    wallMs: () => Date.now(),
+    later: (ms, then) => {
+      const timer = setTimeout(then, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+/** The address of the node that served this page, if one did. */
+export async function isAdminPort(page: { protocol: string; host: string; href: string }): Promise<string | null> {
+  if (!page.protocol.startsWith("http")) return null;
+  try {
+    const response = await fetch(new URL("./status?local=1", page.href), { signal: AbortSignal.timeout(1_000), cache: "no-store" });
+    const value: unknown = response.ok ? await response.json() : null;
+    return isRecord(value) && typeof value["name"] === "string" && typeof value["epoch"] === "number" ? page.host : null;
+  } catch {
+    // A static host answers with a page of its own, or not at all.
+    return null;
+  }
+}
+
+interface Member {
+  address: string;
+  node: string | null;
+  /** Counts connections: what an earlier one says is not heard. */
+  life: number;
+  socket: Socket | null;
+  isAttached: boolean;
+  retryMs: number;
+  cancelRetry: (() => void) | null;
+  isPolled: boolean;
+}
+
+export class LiveEngine {
+  readonly #first: string;
+  readonly #parts: LiveParts;
+  readonly #listener: (post: LivePost) => void;
+  readonly #members = new Map<string, Member>();
+  #selected: { key: string | null; node: string | null } = { key: null, node: null };
+  #cancelPoll: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(address: string, parts: LiveParts, listener: (post: LivePost) => void) {
+    this.#first = address;
+    this.#parts = parts;
+    this.#listener = listener;
+  }
+
+  start(): void {
+    this.#attach(this.#first);
+    this.#pollLater();
+  }
+
+  /** Pictures of this key and node come from the next poll on, which is at once. */
+  select(key: string | null, node: string | null): void {
+    this.#selected = { key, node };
+    for (const member of this.#members.values()) void this.#poll(member);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancelPoll?.();
+    for (const member of this.#members.values()) {
+      member.cancelRetry?.();
+      member.socket?.close();
+    }
+    this.#members.clear();
+  }
+
+  // --- members ---
+
+  #attach(address: string): void {
+    if (this.#members.has(address) || this.#members.size >= MEMBER_COUNT_MAX) return;
+    const member: Member = {
+      address,
+      node: null,
+      life: 0,
+      socket: null,
+      isAttached: false,
+      retryMs: RETRY_MS_MIN,
+      cancelRetry: null,
+      isPolled: false,
+    };
+    this.#members.set(address, member);
+    this.#connect(member);
+  }
+
+  #connect(member: Member): void {
+    const life = (member.life += 1);
+    try {
+      member.socket = this.#parts.openSocket(`ws://${member.address}/events`, {
+        onMessage: (data) => {
+          if (member.life === life) this.#onMessage(member, data);
+        },
+        onClose: () => {
+          if (member.life === life) this.#onLost(member);
+        },
+      });
+    } catch {
+      // An address that is no URL, or a policy that forbids it.
+      this.#onLost(member);
+    }
+  }
+
+  #onLost(member: Member): void {
+    member.life += 1;
+    member.socket = null;
+    member.isAttached = false;
+    if (this.#isClosed) return;
+    const atMs = this.#parts.wallMs();
+    this.#listener({ kind: "lost", address: member.address, atMs, retryAtMs: atMs + member.retryMs });
+    member.cancelRetry = this.#parts.later(member.retryMs, () => this.#connect(member));
+    member.retryMs = Math.min(RETRY_MS_MAX, member.retryMs * 2);
+    // A socket does not say why it closed; a question may.
+    if (member.node === null) void this.#poll(member);
+  }
+
+  #onMessage(member: Member, data: unknown): void {
+    const atMs = this.#parts.wallMs();
+    if (data instanceof ArrayBuffer) {
+      return this.#listener({ kind: "batch", address: member.address, words: wordsOf(data), atMs });
+    }
+    if (typeof data !== "string" || data.length > TEXT_LENGTH_MAX) return;
+    let value: unknown;
+    try {
+      value = JSON.parse(data);
+      if (!isRecord(value)) return;
+      if ("error" in value) return member.socket?.close();
+      if ("dropped" in value) {
+        const count = typeof value["dropped"] === "number" ? value["dropped"] : 1;
+        return this.#listener({ kind: "dropped", address: member.address, count });
+      }
+      if ("sampled" in value) {
+        return this.#listener({ kind: "rates", address: member.address, rates: rates(value, "rates"), atMs });
+      }
+      const { node, picture } = firstMessage(value, "snapshot");
+      member.node = node;
+      member.isAttached = true;
+      member.retryMs = RETRY_MS_MIN;
+      this.#listener({ kind: "attached", address: member.address, node, picture, atMs });
+      if (picture !== null) this.#meet(picture);
+    } catch {
+      // A member of another version: what it says cannot be drawn, and the others still can.
+    }
+  }
+
+  /** Attaches to all members that a picture names. */
+  #meet(picture: ClusterPicture): void {
+    const known = new Set([...this.#members.values()].map((member) => member.node));
+    for (const node of picture.nodes) {
+      // The first address may be another name of a member's.
+      if (node.admin !== "" && !known.has(node.name)) this.#attach(node.admin);
+    }
+  }
+
+  // --- pictures ---
+
+  #pollLater(): void {
+    this.#cancelPoll = this.#parts.later(POLL_MS, () => {
+      for (const member of this.#members.values()) if (member.isAttached) void this.#poll(member);
+      if (!this.#isClosed) this.#pollLater();
+    });
+  }
+
+  async #poll(member: Member): Promise<void> {
+    if (member.isPolled || this.#isClosed) return;
+    member.isPolled = true;
+    const { key, node } = this.#selected;
+    const query = new URLSearchParams();
+    if (key !== null) query.set("key", key);
+    if (node !== null && node === member.node) query.set("node", "1");
+    try {
+      const answer = await this.#parts.fetchJson(`http://${member.address}/picture?${query.toString()}`, ANSWER_MS_MAX);
+      if (this.#isClosed) return;
+      const atMs = this.#parts.wallMs();
+      if (answer.kind === "refused") {
+        member.cancelRetry?.();
+        this.#listener({ kind: "refused", address: member.address, atMs });
+        return;
+      }
+      const read = pictures(answer.value, "picture");
+      this.#listener({ kind: "pictures", address: member.address, pictures: read, key, atMs });
+      if (read.cluster !== null && member.isAttached) this.#meet(read.cluster);
+    } catch {
+      // The event stream says that the connection is lost; a picture that did not come is asked for again.
+    } finally {
+      member.isPolled = false;
+    }
+  }
+}
+
+/** Little-endian words of a binary message; a rest of fewer than four bytes is none. */
+function wordsOf(data: ArrayBuffer): Uint32Array {
+  const view = new DataView(data);
+  const words = new Uint32Array(data.byteLength >> 2);
+  for (let index = 0; index < words.length; index++) words[index] = view.getUint32(index * 4, true);
+  return words;
+}

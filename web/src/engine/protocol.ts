@@ -1,0 +1,82 @@
+/**
+ * What the page and the worker say to each other.
+ *
+ * The worker owns the one `Cluster`; the page sends commands and draws what is posted. Everything that crosses is a plain
+ * value; bulk (events, flights) crosses as transferred arrays.
+ */
+import type { ClusterPicture, FLIGHT_FIELDS, KeyPicture, NodePicture, Resolve, ResolvedOptions, Verdict } from "kvorum";
+import type { Trouble, Verb } from "../model/scene.ts";
+
+/** Numbers of a message under way, as the package packs them. */
+export const FLIGHT_WIDTH: typeof FLIGHT_FIELDS = 8;
+
+/** What a world is made of. A seed alone is the run that core draws from it, faults included. */
+export interface WorldOptions {
+  seed: string;
+  nodes?: number;
+  n?: number;
+  r?: number;
+  w?: number;
+  resolve?: Resolve;
+  partitions?: number;
+  memtableBytes?: number;
+}
+
+export type Fault =
+  | { kind: "crash"; node: number }
+  | { kind: "restart"; node: number }
+  | { kind: "cut"; one: number[]; other: number[] }
+  /** All cuts, or those of two sides. */
+  | { kind: "heal"; one: number[] | null; other: number[] | null }
+  | { kind: "slow"; node: number; ms: number }
+  | { kind: "loss"; node: number; permille: number };
+
+export type Goal = { until: number | "end" } | { events: number };
+
+export type Command =
+  /** `goal`: what it comes to first, however it is paced. */
+  | { kind: "open"; world: WorldOptions; script: string | null; goal: Goal | null; isPlaying: boolean; speed: number }
+  | { kind: "play" }
+  | { kind: "pause" }
+  | { kind: "speed"; speed: number }
+  /** The next thing that leaves a trace. */
+  | { kind: "step" }
+  | { kind: "run"; id: number; goal: Goal }
+  | { kind: "ask"; ask: number; verb: Verb; key: string; value: string; through: number; r: number | null; w: number | null }
+  /** A read of all owners, then a put with what it has seen. */
+  | { kind: "merge"; ask: number; key: string; value: string; through: number; r: number; w: number | null }
+  | { kind: "fault"; fault: Fault }
+  | { kind: "select"; key: string | null; node: number | null }
+  | { kind: "link"; id: number }
+  /** A frame was drawn: the worker may send another. */
+  | { kind: "drawn" };
+
+/** All that makes the same state again. */
+export interface Reproduction {
+  options: ResolvedOptions;
+  script: string;
+  events: number;
+  digest: string;
+}
+
+export type Post =
+  | { kind: "opened"; options: ResolvedOptions; isPlaying: boolean; speed: number }
+  | { kind: "frame"; words: Uint32Array; flights: Float64Array; nowUs: number; events: number }
+  | { kind: "pictures"; cluster: ClusterPicture; node: NodePicture | null; key: KeyPicture | null; verdict: Verdict }
+  | { kind: "playing"; isPlaying: boolean; speed: number }
+  | { kind: "asked"; ask: number; verb: Verb; key: string; value: string | null; entry: number; needed: number | null; atUs: number }
+  | {
+      kind: "answered";
+      ask: number;
+      outcome: "done" | "notDone" | "unknown";
+      why: string | null;
+      siblings: number;
+      atUs: number;
+    }
+  /** 0: what a world was opened to come to. */
+  | { kind: "ran"; id: number; reached: boolean }
+  | { kind: "link"; id: number; reproduction: Reproduction }
+  /** The world goes on; the command was not done. */
+  | { kind: "trouble"; trouble: Trouble }
+  /** The world does not go on. `last` leads to the moment before. */
+  | { kind: "stopped"; trouble: Trouble; last: Reproduction | null };

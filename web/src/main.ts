@@ -1,0 +1,15 @@
+/** Mounts the view on the model: the only place that knows both. */
+import { mount } from "svelte";
+import { createApp } from "./model/app.svelte.ts";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import App from "./view/App.svelte";
+
+const target = document.getElementById("app");
+if (target !== null) {
+  const app = createApp();
+  mount(App, {
+    target,
+    props: { scene: app.scene, actions: app.actions, language: app.language, onNews: (listener) => app.onNews(listener) },
+  });
+}

@@ -1,0 +1,24 @@
+/** What the composer may send: limits as core has them, told before anything is sent. */
+import type { Scene, Trouble } from "./scene.ts";
+
+export const KEY_BYTES_MAX = 64 << 10;
+export const VALUE_BYTES_MAX = 16 << 20;
+
+const UTF8 = new TextEncoder();
+const FORMAT = new Intl.NumberFormat("en");
+
+/** What is wrong with a draft, and in which field; `null` if nothing is. */
+export function checkDraft(draft: Scene["draft"]): Scene["fieldTrouble"] {
+  if (draft.key.length === 0) return { field: "key", trouble: { code: "emptyKey", holes: {} } };
+  const key = tooLong("keyTooLong", draft.key, KEY_BYTES_MAX);
+  if (key !== null) return { field: "key", trouble: key };
+  const value = draft.verb === "put" ? tooLong("valueTooLong", draft.value, VALUE_BYTES_MAX) : null;
+  return value === null ? null : { field: "value", trouble: value };
+}
+
+function tooLong(code: Trouble["code"], text: string, bytesMax: number): Trouble | null {
+  // A character has at most three bytes for each unit of its text.
+  if (text.length * 3 <= bytesMax) return null;
+  const bytes = UTF8.encode(text).length;
+  return bytes <= bytesMax ? null : { code, holes: { bytes: FORMAT.format(bytes), max: FORMAT.format(bytesMax) } };
+}

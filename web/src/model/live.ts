@@ -1,0 +1,408 @@
+/**
+ * A live cluster as the page knows it: what every member tells of itself and believes of the others, laid together.
+ *
+ * Each node counts time from its own start, so events are set on the page's clock by the least delay that was seen of that
+ * node. A message takes less than a frame, so one is drawn for a quarter of a second: where it goes is true, how long it
+ * takes is not.
+ */
+import type { ClusterPicture, CopyPicture, KeyPicture, NodePicture, NodeSummary } from "kvorum";
+import type { LivePost } from "../engine/live.ts";
+import { History } from "./history.ts";
+import { isBackground, lookOf } from "./message-kinds.ts";
+import type { News } from "./news.ts";
+import type { Flight, LiveFacts, RequestModel, TimelineMark, Trouble } from "./scene.ts";
+import { slotOf } from "./slot.ts";
+import type { TraceEvent } from "./trace.ts";
+
+/** As long as an eye needs to follow. */
+const FLIGHT_MS = 250;
+const FLIGHT_COUNT_MAX = 300;
+const LANDED_MS = 1_000;
+const LANDED_COUNT_MAX = 500;
+const DENSITY_SECONDS = 60;
+
+interface Member {
+  node: string;
+  isAttached: boolean;
+  /** Page time minus the node's, in µs; the least seen. */
+  offsetUs: number | null;
+  picture: ClusterPicture | null;
+  nodePicture: NodePicture | null;
+  keyPicture: KeyPicture | null;
+  eventsPerSecond: number;
+  writesPerSecond: number;
+  sampledOneIn: number;
+  ratesAtMs: number;
+  retryAtMs: number | null;
+}
+
+export class LiveModel {
+  readonly #address: string;
+  readonly #members = new Map<string, Member>();
+  readonly #history = new History();
+  /** Where the page's time begins, unix ms. */
+  #beganMs: number | null = null;
+  #wallMs = 0;
+  #heardMs: number | null = null;
+  #isRefused = false;
+  #events = 0;
+  #flights: Flight[] = [];
+  #landed: LiveFacts["landed"] = [];
+  #density: number[] = [];
+  #densitySecond = 0;
+  #lastDown: LiveFacts["lastDown"] = null;
+  readonly #suspectedAt = new Map<number, number[]>();
+  #picture: ClusterPicture | null = null;
+  #isHeld = false;
+  #held: { flights: Flight[]; nowUs: number; requests: RequestModel[]; marks: TimelineMark[] } | null = null;
+
+  constructor(address: string) {
+    this.#address = address;
+  }
+
+  // --- what is drawn ---
+
+  facts(): LiveFacts {
+    const members = [...this.#members.values()];
+    const attached = members.filter((member) => member.isAttached);
+    const retries = members.flatMap((member) => (member.retryAtMs === null ? [] : [member.retryAtMs]));
+    return {
+      address: this.#address,
+      status: this.#status(attached.length),
+      lastEventMs: this.#heardMs === null ? 0 : Math.max(0, this.#wallMs - this.#heardMs),
+      retryInMs: attached.length > 0 || retries.length === 0 ? null : Math.max(0, Math.min(...retries) - this.#wallMs),
+      eventsPerSecond: sum(attached, (member) => member.eventsPerSecond),
+      sampledOneIn: Math.max(1, ...attached.map((member) => member.sampledOneIn)),
+      writesPerSecond: (this.#picture?.nodes ?? []).map((node) => this.#named(node.name)?.writesPerSecond ?? 0),
+      landed: this.#landed,
+      density: this.#density,
+      lastDown: this.#lastDown,
+      wallMs: this.#wallMs,
+      keys: sum(this.#picture?.nodes ?? [], (node) => node.keys),
+    };
+  }
+
+  picture(): ClusterPicture | null {
+    return this.#picture;
+  }
+
+  nodePicture(place: number | null): NodePicture | null {
+    const name = place === null ? undefined : this.#picture?.nodes[place]?.name;
+    const member = name === undefined ? undefined : this.#named(name);
+    return member?.nodePicture?.name === name ? (member?.nodePicture ?? null) : null;
+  }
+
+  /** A member knows its own copy for sure: each copy is taken from its own node, the walk from whoever knows it. */
+  keyPicture(key: string | null): KeyPicture | null {
+    const known = [...this.#members.values()].filter((member) => key !== null && member.keyPicture?.key === key);
+    const base = known[0]?.keyPicture;
+    if (base === undefined || base === null) return null;
+    const copies = new Map<string, CopyPicture>();
+    const siblings = new Map(base.siblings.map((sibling) => [sibling.dot, sibling]));
+    const actors = new Set(base.actors);
+    for (const member of known) {
+      for (const copy of member.keyPicture?.copies ?? []) {
+        const isOwn = member.picture?.nodes[copy.node]?.name === member.node;
+        const name = `${copy.node} ${copy.hintFor ?? ""}`;
+        if (isOwn || !copies.has(name)) copies.set(name, copy);
+      }
+      for (const sibling of member.keyPicture?.siblings ?? []) siblings.set(sibling.dot, sibling);
+      for (const actor of member.keyPicture?.actors ?? []) actors.add(actor);
+    }
+    return { ...base, copies: [...copies.values()], siblings: [...siblings.values()], actors: [...actors] };
+  }
+
+  requests(): RequestModel[] {
+    return this.#held?.requests ?? this.#history.requests.models();
+  }
+
+  marks(): TimelineMark[] {
+    return this.#held?.marks ?? this.#history.timeline.marks(this.requests());
+  }
+
+  flights(): Flight[] {
+    return this.#held?.flights ?? this.#flights;
+  }
+
+  nowUs(): number {
+    return this.#held?.nowUs ?? this.#pageUs(this.#wallMs);
+  }
+
+  events(): number {
+    return this.#events;
+  }
+
+  trouble(): Trouble | null {
+    if (this.#isRefused) return { code: "refused", holes: { address: this.#address } };
+    return this.#status() === "lost" ? { code: "connectionLost", holes: { address: this.#address } } : null;
+  }
+
+  takeNews(): News[] {
+    return this.#history.takeNews();
+  }
+
+  /** Keeps what moves as it is, so that it can be looked at; the cluster goes on. */
+  hold(isHeld: boolean): void {
+    if (isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    this.#held = isHeld
+      ? { flights: this.#flights, nowUs: this.nowUs(), requests: this.requests(), marks: this.marks() }
+      : null;
+  }
+
+  // --- what is told ---
+
+  tick(wallMs: number): void {
+    this.#wallMs = wallMs;
+    this.#beganMs ??= wallMs;
+    const nowUs = this.#pageUs(wallMs);
+    if (this.#flights.some((flight) => flight.arrivesUs < nowUs)) {
+      this.#flights = this.#flights.filter((flight) => flight.arrivesUs >= nowUs);
+    }
+    const first = this.#landed[0];
+    if (first !== undefined && first.atMs < wallMs - LANDED_MS) {
+      this.#landed = this.#landed.filter((one) => one.atMs >= wallMs - LANDED_MS);
+    }
+    const second = Math.floor(wallMs / 1_000);
+    if (this.#densitySecond === 0) this.#densitySecond = second;
+    if (second > this.#densitySecond) {
+      const rate = sum([...this.#members.values()].filter((member) => member.isAttached), (member) => member.eventsPerSecond);
+      this.#density = [...this.#density, ...Array<number>(Math.min(DENSITY_SECONDS, second - this.#densitySecond)).fill(rate)].slice(-DENSITY_SECONDS);
+      this.#densitySecond = second;
+    }
+  }
+
+  on(post: LivePost): void {
+    if ("atMs" in post) this.tick(post.atMs);
+    switch (post.kind) {
+      case "attached":
+        return this.#onAttached(post);
+      case "pictures":
+        return this.#onPictures(post);
+      case "batch":
+        return this.#onBatch(post);
+      case "rates":
+        return this.#onRates(post);
+      case "dropped":
+        return;
+      case "lost": {
+        const member = this.#members.get(post.address);
+        if (member !== undefined) {
+          member.isAttached = false;
+          member.retryAtMs = post.retryAtMs;
+          member.eventsPerSecond = 0;
+          member.writesPerSecond = 0;
+          this.#compose();
+        } else {
+          this.#members.set(post.address, newMember("", post.retryAtMs));
+        }
+        return;
+      }
+      case "refused":
+        this.#isRefused ||= post.address === this.#address;
+        return;
+    }
+  }
+
+  #onAttached(post: Extract<LivePost, { kind: "attached" }>): void {
+    const member = this.#members.get(post.address) ?? newMember(post.node, null);
+    // It may have started anew, and its clock with it.
+    Object.assign(member, { node: post.node, isAttached: true, offsetUs: null, retryAtMs: null });
+    this.#members.set(post.address, member);
+    this.#isRefused = false;
+    this.#heardMs = post.atMs;
+    if (post.picture !== null) this.#onMemberPicture(member, post.picture, post.atMs);
+    this.#compose();
+  }
+
+  #onPictures(post: Extract<LivePost, { kind: "pictures" }>): void {
+    const member = this.#members.get(post.address);
+    if (member === undefined || !member.isAttached) return;
+    const { cluster, node, key } = post.pictures;
+    if (cluster !== null) this.#onMemberPicture(member, cluster, post.atMs);
+    member.nodePicture = node;
+    member.keyPicture = key;
+    this.#compose();
+  }
+
+  #onMemberPicture(member: Member, picture: ClusterPicture, atMs: number): void {
+    member.picture = picture;
+    this.#setClock(member, picture.nowUs, atMs);
+  }
+
+  #onRates(post: Extract<LivePost, { kind: "rates" }>): void {
+    const member = this.#members.get(post.address);
+    if (member === undefined || post.rates.ms <= 0) return;
+    member.eventsPerSecond = Math.round((post.rates.events * 1_000) / post.rates.ms);
+    member.writesPerSecond = Math.round((post.rates.writes * 1_000) / post.rates.ms);
+    member.sampledOneIn = Math.max(1, post.rates.sampled);
+    member.ratesAtMs = post.atMs;
+    this.#events += post.rates.events;
+    this.#heardMs = post.atMs;
+  }
+
+  #onBatch(post: Extract<LivePost, { kind: "batch" }>): void {
+    const member = this.#members.get(post.address);
+    if (member === undefined) return;
+    this.#heardMs = post.atMs;
+    this.#history.onWords(post.words, (event) => {
+      this.#setClock(member, event.us, post.atMs);
+      event.us = this.#pageUs(post.atMs, event.us + (member.offsetUs ?? 0));
+      // Live nodes name themselves and each other by member number in all events.
+      this.#onEvent(event, post.atMs);
+    });
+  }
+
+  #onEvent(event: TraceEvent, atMs: number): void {
+    switch (event.kind) {
+      case "sent":
+        event.from = this.#history.placeOf(event.from);
+        event.to = this.#history.placeOf(event.to);
+        return this.#onSent(event, atMs);
+      case "received":
+        event.from = this.#history.placeOf(event.from);
+        event.to = this.#history.placeOf(event.to);
+        return;
+      case "lost":
+        event.from = this.#history.placeOf(event.from);
+        event.to = this.#history.placeOf(event.to);
+        return;
+      case "cellMerged":
+        if (!event.changed) return;
+        this.#landed = [...this.#landed, { slot: slotOf(this.#history.strings.text(event.key)), atMs }].slice(-LANDED_COUNT_MAX);
+        return;
+      case "suspected": {
+        const target = this.#history.placeOf(event.target);
+        const times = this.#suspectedAt.get(target) ?? [];
+        this.#suspectedAt.set(target, [...times, event.us].slice(-8));
+        return;
+      }
+      case "wentDown":
+        return this.#onDown(event, atMs);
+      case "cameUp":
+        if (this.#lastDown?.node === this.#history.placeOf(event.target) && this.#lastDown.backAfterMs === null) {
+          this.#lastDown = { ...this.#lastDown, backAfterMs: atMs - this.#lastDown.atMs };
+        }
+        return;
+      default:
+        return;
+    }
+  }
+
+  #onSent(event: Extract<TraceEvent, { kind: "sent" | "received" }>, atMs: number): void {
+    const look = lookOf(event.message);
+    if (isBackground(look.glyph) && this.#flights.length > FLIGHT_COUNT_MAX / 2) return;
+    if (this.#flights.length >= FLIGHT_COUNT_MAX) return;
+    const sentUs = this.#pageUs(atMs);
+    const request = this.#history.requests.requestOfMessage(event.id)?.number ?? null;
+    const flight: Flight = {
+      // Each node numbers its own messages.
+      id: event.from * 2 ** 40 + (event.id % 2 ** 40),
+      from: event.from,
+      to: event.to,
+      glyph: look.glyph,
+      label: look.label,
+      sentUs,
+      arrivesUs: sentUs + FLIGHT_MS * 1_000,
+      request,
+      fate: "arrives",
+    };
+    this.#flights = [...this.#flights, flight];
+  }
+
+  #onDown(event: Extract<TraceEvent, { kind: "wentDown" }>, atMs: number): void {
+    const node = this.#history.placeOf(event.target);
+    if (this.#lastDown?.node === node && this.#lastDown.backAfterMs === null) return;
+    const times = (this.#suspectedAt.get(node) ?? []).slice(-event.reporters.length).sort((a, b) => a - b);
+    const apartUs = (times.at(-1) ?? 0) - (times[0] ?? 0);
+    this.#lastDown = {
+      node,
+      reporters: event.reporters.map((member) => this.#history.placeOf(member)),
+      atMs,
+      apartMs: Math.round(apartUs / 1_000),
+      backAfterMs: null,
+    };
+  }
+
+  // --- private parts ---
+
+  /** One picture of all: what one attached member believes, with what each attached one says of itself. */
+  #compose(): void {
+    const attached = [...this.#members.values()].filter((member) => member.isAttached && member.picture !== null);
+    // Who knows the latest topology; before that, who was attached first.
+    const base = attached.reduce<ClusterPicture | null>(
+      (best, { picture }) => (picture !== null && (best === null || picture.epoch > best.epoch) ? picture : best),
+      null,
+    );
+    if (base === null) return;
+    const places = new Map(base.nodes.map((node, place) => [node.name, place]));
+    const suspicions = new Map(base.suspicions.map((one) => [`${one.by} ${one.of}`, one]));
+    for (const { picture, node } of attached) {
+      for (const one of picture?.suspicions ?? []) {
+        const by = places.get(picture?.nodes[one.by]?.name ?? "");
+        const of = places.get(picture?.nodes[one.of]?.name ?? "");
+        const isOwn = picture?.nodes[one.by]?.name === node;
+        if (isOwn && by !== undefined && of !== undefined) suspicions.set(`${by} ${of}`, { by, of, own: one.own });
+      }
+    }
+    this.#picture = {
+      ...base,
+      nodes: base.nodes.map((node) => this.#summary(node)),
+      suspicions: [...suspicions.values()],
+      requests: {
+        asked: sum(attached, ({ picture }) => picture?.requests.asked ?? 0),
+        done: sum(attached, ({ picture }) => picture?.requests.done ?? 0),
+      },
+    };
+    this.#history.onPicture(this.#picture);
+  }
+
+  #summary(node: NodeSummary): NodeSummary {
+    const own = this.#named(node.name);
+    const said = own?.picture?.nodes.find((one) => one.name === node.name);
+    if (said === undefined) return node;
+    const { memtableBytes, memtableBytesMax, hints, keys } = said;
+    return { ...node, memtableBytes, memtableBytesMax, hints, keys };
+  }
+
+  #named(name: string): Member | undefined {
+    for (const member of this.#members.values()) if (member.node === name) return member;
+    return undefined;
+  }
+
+  #status(attached = [...this.#members.values()].filter((member) => member.isAttached).length): LiveFacts["status"] {
+    if (this.#isRefused) return "refused";
+    if (attached > 0) return "attached";
+    return this.#heardMs === null && ![...this.#members.values()].some((member) => member.retryAtMs !== null) ? "attaching" : "lost";
+  }
+
+  #setClock(member: Member, us: number, atMs: number): void {
+    const offset = atMs * 1_000 - us;
+    member.offsetUs = member.offsetUs === null ? offset : Math.min(member.offsetUs, offset);
+  }
+
+  /** On the page's clock, never in the future. */
+  #pageUs(atMs: number, us = atMs * 1_000): number {
+    return Math.max(0, Math.min(us, atMs * 1_000) - (this.#beganMs ?? atMs) * 1_000);
+  }
+}
+
+function newMember(node: string, retryAtMs: number | null): Member {
+  return {
+    node,
+    isAttached: false,
+    offsetUs: null,
+    picture: null,
+    nodePicture: null,
+    keyPicture: null,
+    eventsPerSecond: 0,
+    writesPerSecond: 0,
+    sampledOneIn: 1,
+    ratesAtMs: 0,
+    retryAtMs,
+  };
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

@@ -1,0 +1,151 @@
+/** A simulated cluster as the page knows it: made of the worker's posts, one after the other. */
+import type { ClusterPicture, KeyPicture, NodePicture, ResolvedOptions, Verdict } from "kvorum";
+import { FLIGHT_WIDTH, type Post } from "../engine/protocol.ts";
+import { History } from "./history.ts";
+import { lookOf } from "./message-kinds.ts";
+import type { News } from "./news.ts";
+import type { Flight, RequestModel, TimelineMark } from "./scene.ts";
+
+/** More than anybody could tell apart; the rest is not drawn. */
+export const FLIGHT_COUNT_MAX = 5_000;
+
+/** How long a message takes that never arrives, until one that arrives has shown how long they take here. */
+const WAY_US = 500;
+
+export class WorldModel {
+  options: ResolvedOptions | null = null;
+  picture: ClusterPicture | null = null;
+  keyPicture: KeyPicture | null = null;
+  nodePicture: NodePicture | null = null;
+  verdict: Verdict | null = null;
+  flights: Flight[] = [];
+  nowUs = 0;
+  events = 0;
+  isPlaying = false;
+  speed = 1;
+  /** Numbers of requests that this page made. */
+  readonly own = new Set<number>();
+  /** The last of them. */
+  latest: number | null = null;
+  #history = new History();
+  #violations = 0;
+  readonly #byAsk = new Map<number, number>();
+  #lost: Flight[] = [];
+  #wayUs = WAY_US;
+
+  requests(): RequestModel[] {
+    return this.#history.requests.models();
+  }
+
+  marks(): TimelineMark[] {
+    return this.#history.timeline.marks(this.requests());
+  }
+
+  takeNews(): News[] {
+    return this.#history.takeNews();
+  }
+
+  on(post: Post): void {
+    switch (post.kind) {
+      case "opened":
+        this.options = post.options;
+        this.isPlaying = post.isPlaying;
+        this.speed = post.speed;
+        return;
+      case "playing":
+        this.isPlaying = post.isPlaying;
+        this.speed = post.speed;
+        return;
+      case "frame":
+        this.#history.onWords(post.words);
+        this.nowUs = post.nowUs;
+        this.events = post.events;
+        this.flights = [...this.#flightsOf(post.flights), ...this.#lostFlights()];
+        return;
+      case "pictures":
+        this.picture = post.cluster;
+        this.keyPicture = post.key;
+        this.nodePicture = post.node;
+        this.verdict = post.verdict;
+        this.#history.onPicture(post.cluster);
+        return this.#judge(post.verdict);
+      case "asked":
+        return this.#onAsked(post);
+      case "answered":
+        return this.#onAnswered(post);
+      case "stopped":
+        this.isPlaying = false;
+        return;
+      case "ran":
+      case "link":
+      case "trouble":
+        return;
+    }
+  }
+
+  #onAsked(post: Extract<Post, { kind: "asked" }>): void {
+    const { number } = this.#history.requests.asked(post);
+    this.#byAsk.set(post.ask, number);
+    this.own.add(number);
+    this.latest = number;
+  }
+
+  #onAnswered(post: Extract<Post, { kind: "answered" }>): void {
+    this.#history.requests.told(post);
+    const number = this.#byAsk.get(post.ask);
+    this.#byAsk.delete(post.ask);
+    const request = this.requests().find((one) => one.number === number);
+    if (request === undefined) return;
+    this.#history.tell({
+      kind: "requestEnded",
+      number: request.number,
+      outcome: post.outcome,
+      votes: request.votes.length,
+      needed: request.needed,
+    });
+    if (request.siblings > 1) this.#history.tell({ kind: "siblings", key: request.key, count: request.siblings });
+  }
+
+  #judge(verdict: Verdict): void {
+    const first = verdict.violations[0];
+    if (first !== undefined && this.#violations === 0) this.#history.tell({ kind: "violation", checker: first.checker });
+    this.#violations = verdict.violations.length;
+  }
+
+  #flightsOf(packed: Float64Array): Flight[] {
+    const flights: Flight[] = [];
+    const count = Math.min(FLIGHT_COUNT_MAX, Math.floor(packed.length / FLIGHT_WIDTH));
+    for (let index = 0; index < count; index++) {
+      const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0] = packed.subarray(
+        index * FLIGHT_WIDTH,
+        (index + 1) * FLIGHT_WIDTH,
+      );
+      this.#wayUs = arrivesUs - sentUs;
+      flights.push(this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message));
+    }
+    return flights;
+  }
+
+  /** One that never arrives is shown as long as one that does would take. */
+  #lostFlights(): Flight[] {
+    const added = this.#history.takeLost().map(({ id, from, to, message, us, fate }) =>
+      this.#flight({ id, from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message),
+    );
+    this.#lost = [...this.#lost, ...added].filter((flight) => flight.arrivesUs > this.nowUs).slice(-FLIGHT_COUNT_MAX);
+    return this.#lost;
+  }
+
+  /** A request's number needs 64 bits, which a packed number has not: its events named the message. */
+  #flight(part: Pick<Flight, "id" | "from" | "to" | "sentUs" | "arrivesUs" | "fate">, message: number): Flight {
+    const request = this.#history.requests.requestOfMessage(part.id);
+    const look = lookOf(message);
+    const isHint =
+      look.label === "flight.write" && request?.legs.some((leg) => leg.node === part.to && leg.role === "fallback");
+    return {
+      ...part,
+      glyph: isHint ? "hint" : look.glyph,
+      label: isHint ? "flight.hint" : look.label,
+      request: request?.number ?? null,
+    };
+  }
+}

@@ -1,0 +1,95 @@
+/** The axis of virtual time in the dock, and what lies on its lanes. */
+import type { TimelineMark } from "../../model/scene.ts";
+
+export interface Axis {
+  readonly endUs: number;
+  readonly stepUs: number;
+  readonly left: number;
+  readonly width: number;
+}
+
+const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400];
+const STEP_COUNT_MAX = 14;
+const SPAN_MIN_US = 2_000_000;
+
+/** From the start of the world to a little beyond now: the future is left empty. */
+export function axisOf(nowUs: number, left: number, width: number): Axis {
+  const least = Math.max(SPAN_MIN_US, nowUs * 1.05);
+  const seconds = STEPS_S.find((step) => Math.ceil(least / (step * 1e6)) <= STEP_COUNT_MAX) ?? 86400 * 7;
+  const stepUs = seconds * 1e6;
+  return { endUs: Math.ceil(least / stepUs) * stepUs, stepUs, left, width };
+}
+
+export function xOf(axis: Axis, us: number): number {
+  return axis.left + (Math.max(0, us) / axis.endUs) * axis.width;
+}
+
+export function usAt(axis: Axis, x: number): number {
+  return Math.min(axis.endUs, Math.max(0, ((x - axis.left) / axis.width) * axis.endUs));
+}
+
+export interface Tick {
+  readonly x: number;
+  readonly us: number;
+  readonly isMajor: boolean;
+}
+
+export function ticksOf(axis: Axis): Tick[] {
+  const count = Math.round(axis.endUs / axis.stepUs);
+  return Array.from({ length: count + 1 }, (_, index) => ({ x: xOf(axis, index * axis.stepUs), us: index * axis.stepUs, isMajor: index % 2 === 0 }));
+}
+
+/** Words on a lane must not run into each other; the one that does not fit is left out, its mark stays. */
+export function withRoom<Item extends { x: number; width: number }>(items: readonly Item[]): (Item & { hasRoom: boolean })[] {
+  let free = -Infinity;
+  return items.map((item) => {
+    const hasRoom = item.x >= free;
+    if (hasRoom) {
+      free = item.x + item.width + 6;
+    }
+    return { ...item, hasRoom };
+  });
+}
+
+/** Rough width of a label of 11 px: enough to keep two apart. */
+export function labelWidth(text: string): number {
+  let width = 0;
+  for (const sign of text) {
+    width += sign > "\u1100" ? 11 : sign === " " ? 3.5 : 6.3;
+  }
+  return width;
+}
+
+/** Ticks of the requests as two paths: puts and dels tall, gets short. */
+export function requestPaths(axis: Axis, marks: readonly TimelineMark[], base: number, followed: number | null): { tall: string; short: string } {
+  let [tall, short] = ["", ""];
+  for (const mark of marks) {
+    if (mark.kind !== "request" || mark.number === followed || mark.siblings) {
+      continue;
+    }
+    const x = xOf(axis, mark.atUs).toFixed(1);
+    if (mark.verb === "get") {
+      short += `M${x} ${String(base + 5)}v-5`;
+    } else {
+      tall += `M${x} ${String(base + 5)}v-10`;
+    }
+  }
+  return { tall, short };
+}
+
+/** 0.1 to 100 on a logarithmic ruler. */
+export const SPEEDS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
+
+export function speedX(speed: number, width: number): number {
+  return ((Math.log10(Math.min(100, Math.max(0.1, speed))) + 1) / 3) * (width - 10) + 5;
+}
+
+export function speedAt(x: number, width: number): number {
+  const speed = 10 ** (((x - 5) / (width - 10)) * 3 - 1);
+  return SPEEDS.reduce((best, one) => (Math.abs(Math.log(one / speed)) < Math.abs(Math.log(best / speed)) ? one : best));
+}
+
+export function nextSpeed(speed: number, by: 1 | -1): number {
+  const index = SPEEDS.findIndex((one) => one >= speed - 1e-9);
+  return SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, index + by))] ?? speed;
+}

@@ -1,0 +1,50 @@
+/** What stands at the end of each row of the walk: where the copy of the selected key is. */
+import type { KeyPicture, WalkStep } from "kvorum";
+import { t } from "../../messages/index.svelte.ts";
+import type { RequestModel, Scene } from "../../model/scene.ts";
+import type { Role } from "../glyphs.ts";
+import { isDown, nameIn } from "../names.ts";
+
+export interface Status {
+  readonly text: string;
+  readonly role: Role;
+}
+
+const NOTHING: Status = { text: "", role: "muted" };
+
+export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request: RequestModel | null): Status {
+  if (step.role === "taken") {
+    return NOTHING;
+  }
+  const copy = key.copies.find((one) => one.node === step.node && (step.role === "fallback") === (one.hintFor !== null));
+  if (step.role === "fallback") {
+    const owner = copy?.hintFor ?? request?.legs.find((leg) => leg.node === step.node)?.standsFor ?? null;
+    return owner === null ? NOTHING : { text: t("copy.hintFor", { node: nameIn(scene, owner) }), role: "hint" };
+  }
+  const leg = request?.legs.find((one) => one.node === step.node && one.role === "owner");
+  const hasVoted = request?.verb !== "get" && request?.votes.some((vote) => vote.node === step.node && !vote.hinted) === true;
+  const isUnderWay = leg !== undefined && leg.answeredUs === null && leg.syncedUs === null;
+  // Down for the others, but not for the one who asked it: each side of a cut believes that of the other.
+  if (isDown(scene.picture?.nodes[step.node]?.state) && !hasVoted) {
+    return { text: t("copy.skipped"), role: "down" };
+  }
+  if (isUnderWay && request?.verb !== "get") {
+    return { text: t("copy.onItsWay"), role: "flight" };
+  }
+  if (copy === undefined) {
+    return { text: t("copy.missing"), role: "muted" };
+  }
+  if (!copy.isCurrent) {
+    return { text: t("copy.behind"), role: "conflict" };
+  }
+  if (!copy.isSynced) {
+    return { text: t("copy.unsynced"), role: "muted" };
+  }
+  return { text: t(scene.mode === "live" ? "copy.same" : "copy.stored"), role: "owner" };
+}
+
+/** A fallback that keeps a hint of the key, or that the request on it has asked. */
+export function isStandIn(scene: Scene, key: KeyPicture, node: number): boolean {
+  const request = scene.requests.find((one) => one.number === scene.followed && one.key === key.key);
+  return key.copies.some((copy) => copy.node === node && copy.hintFor !== null) || request?.legs.some((leg) => leg.node === node && leg.role === "fallback") === true;
+}

@@ -1,0 +1,38 @@
+/** What keys and buttons do to time. */
+import { t } from "../messages/index.svelte.ts";
+import type { ViewContext } from "./context.ts";
+import { nextSpeed } from "./geometry/time.ts";
+import { clock } from "./names.ts";
+
+export function toggle({ scene, actions, say }: ViewContext): void {
+  if (scene.isPlaying) {
+    actions.pause();
+    say(t("say.paused", { clock: clock(scene.nowUs) }));
+  } else {
+    actions.play();
+    say(t("say.playing"));
+  }
+}
+
+export function step({ scene, actions, say }: ViewContext): void {
+  if (scene.isPlaying) {
+    actions.pause();
+  }
+  actions.step();
+  say(t("say.step", { count: scene.events + 1, clock: clock(scene.nowUs) }));
+}
+
+export function changeSpeed({ scene, actions, say }: ViewContext, by: 1 | -1): void {
+  const speed = nextSpeed(scene.speed, by);
+  if (speed !== scene.speed) {
+    actions.setSpeed(speed);
+    say(t("say.speed", { speed: String(speed) }));
+  }
+}
+
+/** The sentence that says whether the link is on the clipboard. */
+export async function copyLink({ actions, say }: ViewContext): Promise<string> {
+  const sentence = t((await actions.copyLink()) ? "time.copied" : "time.notCopied");
+  say(sentence);
+  return sentence;
+}

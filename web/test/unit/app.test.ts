@@ -1,0 +1,216 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { WorkerLike } from "../../src/engine/client.ts";
+import { Host } from "../../src/engine/host.ts";
+import type { Command, Post } from "../../src/engine/protocol.ts";
+import { createApp } from "../../src/model/app.svelte.ts";
+import { KEY_BYTES_MAX } from "../../src/model/draft.ts";
+import { FakeCluster, Refused } from "./fake-cluster.ts";
+
+/** A worker in this very thread, around a host with a fake cluster; its clock stands still but for a first frame. */
+class LocalWorker implements WorkerLike {
+  readonly clusters: FakeCluster[] = [];
+  readonly host: Host;
+  isEnded = false;
+  onmessage: ((event: MessageEvent<Post>) => void) | null = null;
+  onerror: ((event: ErrorEvent) => void) | null = null;
+  onmessageerror: ((event: MessageEvent) => void) | null = null;
+
+  constructor() {
+    this.host = new Host({
+      create: (options) => {
+        const made = new FakeCluster(options);
+        this.clusters.push(made);
+        return Promise.resolve(made);
+      },
+      post: (post) => this.onmessage?.(new MessageEvent("message", { data: post })),
+      wallMs: () => 0,
+      later: (_, then) => {
+        if (!this.isEnded) setTimeout(then, 0);
+      },
+    });
+  }
+  postMessage(command: Command): void {
+    void this.host.handle(command);
+  }
+  terminate(): void {
+    this.onmessage = null;
+    this.isEnded = true;
+  }
+}
+
+async function page(address: { hash?: string; search?: string } = {}, copyFails = false) {
+  const worker = new LocalWorker();
+  const shown: string[] = [];
+  const copied: string[] = [];
+  const app = createApp({
+    engine: { hasWasm: true, spawn: () => worker },
+    live: {
+      openSocket: () => {
+        throw new Error("no network here");
+      },
+      fetchJson: () => Promise.reject(new Error("no network here")),
+      wallMs: () => 0,
+      later: () => () => undefined,
+    },
+    address: { hash: "", search: "", ...address },
+    showLink: (fragment) => {
+      shown.push(fragment);
+      return `http://page/${fragment}`;
+    },
+    copy: (text) => (copyFails ? Promise.reject(new Error("not allowed")) : Promise.resolve(void copied.push(text))),
+    isServedByNode: () => Promise.resolve(null),
+  });
+  onTestFinished(() => app.close());
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  await settle();
+  const cluster = (): FakeCluster => {
+    const last = worker.clusters.at(-1);
+    if (last === undefined) throw new Error("no world was opened");
+    return last;
+  };
+  return { app, scene: app.scene, actions: app.actions, worker, cluster, settle, shown, copied };
+}
+
+describe("a page", () => {
+  it("that is told nothing begins with five nodes, playing, and a composer that is filled in", async () => {
+    const { scene, cluster } = await page();
+    expect(cluster().options()).toMatchObject({ seed: "7", nodes: 5, n: 3, r: 2, w: 2, resolve: "siblings" });
+    expect(scene).toMatchObject({ mode: "simulated", isLoading: false, isPlaying: true, speed: 1, seed: "7", trouble: null });
+    expect(scene.picture?.nodes.length).toBe(5);
+    expect(scene.draft).toMatchObject({ verb: "put", through: 0 });
+    expect(scene.draft.key.length > 0 && scene.draft.value.length > 0).toBe(true);
+    expect(scene.selectedKey).toBe(null);
+  });
+
+  it("sends what the composer holds, selects its key and follows the request", async () => {
+    const { app, scene, actions, cluster, settle } = await page();
+    actions.pause();
+    actions.setDraft({ key: "cart", value: "eggs", through: 3 });
+    actions.send();
+    expect([scene.selectedKey, scene.followed]).toEqual(["cart", 1]);
+    expect(scene.requests).toMatchObject([{ number: 1, verb: "put", key: "cart", value: "eggs", entry: 3, outcome: "running" }]);
+    const news: string[] = [];
+    app.onNews((one) => news.push(one.kind));
+    const until = scene.nowUs + 10_000;
+    expect(await app.run({ until })).toBe(true);
+    await settle();
+    expect(scene.requests).toMatchObject([{ outcome: "done" }]);
+    expect(news).toContain("requestEnded");
+    expect([scene.nowUs, cluster().now]).toEqual([until, until]);
+    expect(scene.keyPicture?.key).toBe("cart");
+  });
+
+  it("refuses a key or value beyond its limit in its field, and sends nothing", async () => {
+    const { scene, actions, cluster } = await page();
+    for (const [draft, field, code] of [
+      [{ key: "" }, "key", "emptyKey"],
+      [{ key: "k".repeat(KEY_BYTES_MAX + 1) }, "key", "keyTooLong"],
+      [{ key: "키".repeat(30_000) }, "key", "keyTooLong"],
+      [{ key: "k", value: "v".repeat((16 << 20) + 1) }, "value", "valueTooLong"],
+    ] as const) {
+      actions.setDraft(draft);
+      actions.send();
+      expect(scene.fieldTrouble).toMatchObject({ field, trouble: { code } });
+      expect(cluster().done).toEqual([]);
+    }
+    expect(scene.fieldTrouble?.trouble.holes).toEqual({ bytes: "16,777,217", max: "16,777,216" });
+    actions.setDraft({ value: "v" });
+    expect(scene.fieldTrouble).toBe(null);
+    actions.send();
+    expect(cluster().done.length).toBe(1);
+  });
+
+  it("turns clicks into faults by what is so", async () => {
+    const { actions, cluster } = await page();
+    actions.crashOrRevive(2);
+    actions.cutOrHeal(1);
+    actions.cutHalves([0, 1], [2, 3, 4]);
+    actions.slow(3, 1e9);
+    actions.loss(3, -5);
+    actions.healAll();
+    expect(cluster().done.map((text) => text.replaceAll('"', ""))).toEqual([
+      "[crash,2]",
+      "[cut,[1],[0,2,3,4]]",
+      "[cut,[0,1],[2,3,4]]",
+      "[slow,3,60000]",
+      "[loss,3,0]",
+      "[heal,null,null]",
+    ]);
+  });
+
+  it("takes R and W for its next requests, and another world for another N", async () => {
+    const { scene, actions, worker, cluster, settle } = await page();
+    actions.setKeyspace({ w: 9, r: 1 });
+    expect(scene.picture?.keyspace).toMatchObject({ n: 3, r: 1, w: 3 });
+    actions.send();
+    expect(cluster().done[0]).toContain('"w":3');
+    actions.setKeyspace({ n: 2 });
+    await settle();
+    expect(worker.clusters.length).toBe(2);
+    expect(cluster().options()).toMatchObject({ seed: "7", nodes: 5, n: 2, r: 1, w: 2, resolve: "siblings" });
+  });
+
+  it("copies a link that leads another page to the same trace", async () => {
+    const first = await page();
+    first.actions.pause();
+    first.actions.selectNode(4);
+    await first.app.run({ events: 2_345 });
+    await first.settle();
+    expect(await first.actions.copyLink()).toBe(true);
+    const hash = first.shown[0] ?? "";
+    expect(first.copied).toEqual([`http://page/${hash}`]);
+    const second = await page({ hash });
+    expect(second.scene).toMatchObject({ events: 2_345, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
+  });
+
+  it("says so if the link came from a run that it cannot make again", async () => {
+    const first = await page();
+    first.actions.pause();
+    await first.app.run({ events: 2_345 });
+    const found = await first.app.reproduction();
+    if (found === null) throw new Error("no reproduction");
+    const { encodeLink } = await import("../../src/model/link.ts");
+    const hash = await encodeLink({ ...found, digest: "f".repeat(32) }, { key: null, node: null, quorum: null, language: null, view: null });
+    const second = await page({ hash });
+    expect(second.scene.trouble).toMatchObject({ code: "badLink" });
+    expect(second.scene.trouble?.holes["what"]).toContain("f".repeat(32));
+    expect(second.scene.picture).not.toBe(null);
+  });
+
+  it("has the link in the address bar when it may not copy", async () => {
+    const { actions, shown } = await page({}, true);
+    expect(await actions.copyLink()).toBe(false);
+    expect(shown.length).toBe(1);
+  });
+
+  it("stays usable after a bad link, seed or panic", async () => {
+    const bad = await page({ hash: "#v1.!!!" });
+    expect(bad.scene).toMatchObject({ trouble: { code: "badLink" }, isLoading: false, picture: null });
+    bad.actions.startAgain("seven");
+    expect(bad.scene.trouble).toMatchObject({ code: "badSeed", holes: { seed: "seven" } });
+    bad.actions.startAgain("8");
+    await bad.settle();
+    expect(bad.scene).toMatchObject({ trouble: null, seed: "8" });
+
+    const { scene, actions, cluster, settle } = await page();
+    cluster().failNext = new Refused("PANICKED", "unreachable");
+    actions.crashOrRevive(1);
+    await settle();
+    expect(scene).toMatchObject({ trouble: { code: "panicked" }, isPlaying: false });
+    expect(scene.picture).not.toBe(null);
+    expect(await actions.copyLink()).toBe(true);
+    actions.startAgain();
+    await settle();
+    expect(scene).toMatchObject({ trouble: null, isLoading: false, isPlaying: true });
+  });
+
+  it("draws from the same objects as long as nothing has changed", async () => {
+    const { scene, actions } = await page();
+    actions.pause();
+    const { requests, marks, picture } = scene;
+    actions.setView("request");
+    expect([scene.requests === requests, scene.marks === marks, scene.picture === picture, scene.view]).toEqual([true, true, true, "request"]);
+  });
+});

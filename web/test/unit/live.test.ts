@@ -1,0 +1,249 @@
+import { describe, expect, it } from "vitest";
+import { LiveEngine, type LivePost, type SocketEars } from "../../src/engine/live.ts";
+import { LiveModel } from "../../src/model/live.ts";
+import { Malformed, clusterPicture } from "../../src/model/pictures.ts";
+import { slotOf } from "../../src/model/slot.ts";
+import { cluster, summary } from "./pictures.ts";
+import { Words } from "./words.ts";
+
+const A = "127.0.0.1:9801";
+const B = "127.0.0.1:9802";
+const C = "127.0.0.1:9803";
+
+const picture = (nowUs = 1_000_000) =>
+  cluster(3, {
+    nowUs,
+    nodes: [A, B, C].map((admin, index) => summary(`n${index + 1}`, { member: index + 1, admin, listen: admin, keys: 10 })),
+  });
+
+/** Three members behind sockets that the test opens, feeds and breaks. */
+class Net {
+  wall = 1_000_000;
+  readonly sockets: { address: string; ears: SocketEars; isOpen: boolean }[] = [];
+  readonly posts: LivePost[] = [];
+  readonly asked: string[] = [];
+  answer: (url: string) => { kind: "json"; value: unknown } | { kind: "refused" } = () => ({ kind: "json", value: { cluster: picture() } });
+  #timers: { at: number; then: () => void }[] = [];
+  readonly engine = new LiveEngine(
+    A,
+    {
+      openSocket: (url, ears) => {
+        const socket = { address: url.replace("ws://", "").replace("/events", ""), ears, isOpen: true };
+        this.sockets.push(socket);
+        return { close: () => (socket.isOpen = false) };
+      },
+      fetchJson: (url) => {
+        this.asked.push(url);
+        return Promise.resolve().then(() => this.answer(url));
+      },
+      wallMs: () => this.wall,
+      later: (ms, then) => {
+        const timer = { at: this.wall + ms, then };
+        this.#timers.push(timer);
+        return () => (this.#timers = this.#timers.filter((one) => one !== timer));
+      },
+    },
+    (post) => this.posts.push(post),
+  );
+
+  to(address: string): { ears: SocketEars } {
+    const found = this.sockets.filter((socket) => socket.address === address).at(-1);
+    if (found === undefined) throw new Error(`${address} was not attached to`);
+    return found;
+  }
+  first(address: string, node: string): void {
+    this.to(address).ears.onMessage(JSON.stringify({ node, me: 1, topology: {}, picture: picture() }));
+  }
+  async pass(ms: number): Promise<void> {
+    const end = this.wall + ms;
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    for (;;) {
+      const next = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.wall = next.at;
+      next.then();
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    }
+    this.wall = end;
+  }
+}
+
+describe("connections to live members", () => {
+  it("are made to all that the first one names, once each", () => {
+    const net = new Net();
+    net.engine.start();
+    net.first(A, "n1");
+    net.first(B, "n2");
+    expect(net.sockets.map((socket) => socket.address)).toEqual([A, B, C]);
+  });
+
+  it("carry words in little-endian, rates and gaps", () => {
+    const net = new Net();
+    net.engine.start();
+    net.first(A, "n1");
+    net.to(A).ears.onMessage(Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0, 9).buffer);
+    net.to(A).ears.onMessage(JSON.stringify({ sampled: 20, ms: 1_000, events: 500, reads: 1, writes: 100 }));
+    net.to(A).ears.onMessage(JSON.stringify({ dropped: 3 }));
+    expect(net.posts.slice(1)).toMatchObject([
+      { kind: "batch", words: Uint32Array.of(1, 256) },
+      { kind: "rates", rates: { sampled: 20, writes: 100 } },
+      { kind: "dropped", count: 3 },
+    ]);
+  });
+
+  it("are tried again, ever less often, and at once when they work again", async () => {
+    const net = new Net();
+    net.engine.start();
+    net.first(A, "n1");
+    const tries = (): number => net.sockets.filter((socket) => socket.address === A).length;
+    net.to(A).ears.onClose();
+    expect(net.posts.at(-1)).toMatchObject({ kind: "lost", address: A, retryAtMs: net.wall + 250 });
+    await net.pass(250);
+    expect(tries()).toBe(2);
+    for (const wait of [500, 1_000, 2_000, 2_000]) {
+      net.to(A).ears.onClose();
+      const before = tries();
+      await net.pass(wait - 1);
+      expect(tries()).toBe(before);
+      await net.pass(1);
+      expect(tries()).toBe(before + 1);
+    }
+    net.first(A, "n1");
+    net.to(A).ears.onClose();
+    expect(net.posts.at(-1)).toMatchObject({ kind: "lost", retryAtMs: net.wall + 250 });
+  });
+
+  it("outlive messages that are none", () => {
+    const net = new Net();
+    net.engine.start();
+    for (const data of ["", "{", "[]", "null", '{"node":5}', '{"node":"n1","picture":{"nodes":7}}', 5, null]) {
+      net.to(A).ears.onMessage(data);
+    }
+    expect(net.posts).toEqual([]);
+    net.first(A, "n1");
+    expect(net.posts.length).toBe(1);
+  });
+
+  it("ask for pictures of what is selected: the key everywhere, the inside of a node there", async () => {
+    const net = new Net();
+    net.engine.start();
+    for (const [address, node] of [[A, "n1"], [B, "n2"], [C, "n3"]] as const) net.first(address, node);
+    net.engine.select("city:KR Seoul", "n2");
+    await net.pass(1);
+    expect(net.asked).toEqual([
+      `http://${A}/picture?key=city%3AKR+Seoul`,
+      `http://${B}/picture?key=city%3AKR+Seoul&node=1`,
+      `http://${C}/picture?key=city%3AKR+Seoul`,
+    ]);
+  });
+
+  it("end when the server forbids them", async () => {
+    const net = new Net();
+    net.answer = () => ({ kind: "refused" });
+    net.engine.start();
+    net.to(A).ears.onClose();
+    await net.pass(5_000);
+    expect(net.posts.map((post) => post.kind)).toEqual(["lost", "refused"]);
+    expect(net.sockets.length).toBe(1);
+  });
+});
+
+describe("a live scene", () => {
+  const attached = () => {
+    const model = new LiveModel(A);
+    for (const [address, node] of [[A, "n1"], [B, "n2"], [C, "n3"]] as const) {
+      model.on({ kind: "attached", address, node, picture: picture(), atMs: 50_000 });
+    }
+    return model;
+  };
+
+  it("is attaching, attached, lost with the picture kept, and refused", () => {
+    const model = new LiveModel(A);
+    model.tick(1_000);
+    expect([model.facts().status, model.trouble(), model.picture()]).toEqual(["attaching", null, null]);
+    const live = attached();
+    expect([live.facts().status, live.picture()?.nodes.length, live.facts().keys]).toEqual(["attached", 3, 30]);
+    for (const address of [A, B]) live.on({ kind: "lost", address, atMs: 51_000, retryAtMs: 51_250 });
+    expect(live.facts().status).toBe("attached");
+    live.on({ kind: "lost", address: C, atMs: 51_000, retryAtMs: 51_250 });
+    live.tick(51_050);
+    expect(live.facts()).toMatchObject({ status: "lost", retryInMs: 200 });
+    expect(live.trouble()).toEqual({ code: "connectionLost", holes: { address: A } });
+    expect(live.picture()?.nodes.length).toBe(3);
+    live.on({ kind: "refused", address: A, atMs: 52_000 });
+    expect(live.trouble()).toEqual({ code: "refused", holes: { address: A } });
+  });
+
+  it("takes each node's own word about itself", () => {
+    const model = attached();
+    const own = picture();
+    own.nodes[1] = { ...summary("n2", { member: 2, admin: B }), hints: 4, keys: 99, memtableBytes: 5 };
+    model.on({ kind: "pictures", address: B, pictures: { cluster: own, node: null, key: null }, key: null, atMs: 50_500 });
+    expect(model.picture()?.nodes[1]).toMatchObject({ hints: 4, keys: 99, memtableBytes: 5 });
+    own.nodes[0] = summary("n1", { member: 1, admin: A, keys: 12_345 });
+    expect(model.picture()?.nodes[0]?.keys).toBe(10);
+  });
+
+  it("tells of a Down with both reporters, and of its return", () => {
+    const model = attached();
+    const words = (node: number, us: number, build: (words: Words) => Words) =>
+      ({ kind: "batch", words: build(new Words()).array, node, us }) as const;
+    const down = words(1, 0, (w) =>
+      w
+        .record("suspected", 1, 2_000_000, 2, 1, 7, 0)
+        .record("suspected", 1, 2_600_000, 2, 3, 7, 0)
+        .record("wentDown", 1, 2_600_000, 2, 0b1010, 0, 7, 0),
+    );
+    model.on({ kind: "batch", address: A, words: down.words, atMs: 52_000 });
+    expect(model.facts().lastDown).toEqual({ node: 1, reporters: [0, 2], atMs: 52_000, apartMs: 600, backAfterMs: null });
+    expect(model.takeNews()).toEqual([{ kind: "down", node: 1, reporters: [0, 2] }]);
+    model.on({ kind: "batch", address: C, words: down.words, atMs: 52_100 });
+    expect(model.takeNews()).toEqual([]);
+    model.on({ kind: "batch", address: A, words: new Words().record("cameUp", 1, 9_000_000, 2, 8, 0).array, atMs: 58_000 });
+    expect(model.facts().lastDown?.backAfterMs).toBe(6_000);
+  });
+
+  it("draws messages between places for as long as an eye needs, and no more than can be seen", () => {
+    const model = attached();
+    const words = new Words();
+    for (let id = 1; id <= 1_000; id++) words.sent(id, 1, 3, 257, 2_000_000, 9);
+    model.on({ kind: "batch", address: A, words: words.array, atMs: 52_000 });
+    expect(model.flights().length).toBe(300);
+    expect(model.flights()[0]).toMatchObject({ from: 0, to: 2, glyph: "request", label: "flight.write", fate: "arrives" });
+    model.hold(true);
+    model.tick(53_000);
+    expect(model.flights().length).toBe(300);
+    model.hold(false);
+    expect(model.flights().length).toBe(0);
+  });
+
+  it("counts by second, and shows where keys landed", () => {
+    const model = attached();
+    const atMs = 50_000;
+    for (const address of [A, B, C]) {
+      model.on({ kind: "rates", address, rates: { sampled: 8, ms: 1_000, events: 900, reads: 0, writes: 100 }, atMs });
+    }
+    expect(model.facts()).toMatchObject({ eventsPerSecond: 2_700, sampledOneIn: 8, writesPerSecond: [100, 100, 100] });
+    model.on({ kind: "batch", address: A, words: new Words().string(5, "foo").record("cellMerged", 1, 1_500_000, 0, 5, 1, 1).array, atMs });
+    expect(model.facts().landed).toEqual([{ slot: slotOf("foo"), atMs }]);
+    model.tick(52_500);
+    expect([model.facts().landed, model.facts().density]).toEqual([[], [2_700, 2_700]]);
+  });
+});
+
+describe("what comes over a network", () => {
+  it("is looked at field by field", () => {
+    const good: unknown = JSON.parse(JSON.stringify(picture()));
+    expect(clusterPicture(good, "picture")).toEqual(picture());
+    for (const change of [{ nodes: "x" }, { owners: [[-1]] }, { epoch: null }, { cuts: [[1]] }, { keyspace: {} }, { nodes: [{ state: "odd" }] }]) {
+      expect(() => clusterPicture({ ...picture(), ...change }, "picture"), JSON.stringify(change)).toThrow(Malformed);
+    }
+  });
+
+  it("slots are those of Redis Cluster", () => {
+    expect([slotOf("123456789"), slotOf("foo")]).toEqual([0x31c3, 12_182]);
+    expect(slotOf("{user1000}.following")).toBe(slotOf("{user1000}.followers"));
+    expect(slotOf("foo{}{bar}")).not.toBe(slotOf("bar"));
+  });
+});

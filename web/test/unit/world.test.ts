@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { MESSAGE } from "../../src/model/message-kinds.ts";
+import { WorldModel } from "../../src/model/world.ts";
+import { Words } from "./words.ts";
+
+const frame = (words: Words, nowUs: number, flights: number[][]) =>
+  ({ kind: "frame", words: words.array, flights: Float64Array.from(flights.flat()), nowUs, events: 1 }) as const;
+
+describe("messages of a simulated cluster", () => {
+  it("are drawn by kind, with the request that they belong to", () => {
+    const world = new WorldModel();
+    world.on(
+      frame(
+        new Words()
+          .string(5, "cart")
+          .record("requestStarted", 1, 10, 70, 0, 1, 5, 5)
+          .record("replicaAsked", 1, 10, 70, 0, 4, 0, 4)
+          .sent(7, 1, 4, MESSAGE.write, 10, 70)
+          .sent(8, 1, 2, MESSAGE.probe, 10),
+        12,
+        [
+          [7, 1, 4, MESSAGE.write, 10, 410, 70, 0],
+          [8, 1, 2, MESSAGE.probe, 10, 310, 0, 0],
+        ],
+      ),
+    );
+    expect(world.flights).toMatchObject([
+      { id: 7, from: 1, to: 4, glyph: "hint", label: "flight.hint", request: 1, sentUs: 10, arrivesUs: 410, fate: "arrives" },
+      { id: 8, glyph: "probe", request: null },
+    ]);
+  });
+
+  it("that never arrive are seen for as long as one that does", () => {
+    const world = new WorldModel();
+    const lost = new Words()
+      .sent(1, 0, 1, MESSAGE.write, 100)
+      .record("lost", 0, 100, 1, 0, 0, 1, 0)
+      .sent(2, 0, 2, MESSAGE.write, 100)
+      .record("lost", 0, 100, 2, 0, 0, 2, 1)
+      .record("lost", 3, 100, 99, 0, 0, 3, 2);
+    world.on(frame(lost, 150, [[3, 0, 3, MESSAGE.write, 100, 400, 0, 0]]));
+    expect(world.flights.map(({ id, fate, arrivesUs }) => [id, fate, arrivesUs])).toEqual([
+      [3, "arrives", 400],
+      [1, "lost", 400],
+      [2, "cut", 400],
+    ]);
+    world.on(frame(new Words(), 399, []));
+    expect(world.flights.length).toBe(2);
+    world.on(frame(new Words(), 400, []));
+    expect(world.flights).toEqual([]);
+  });
+});
