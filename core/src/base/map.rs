@@ -11,6 +11,7 @@ pub use alloc::collections::{BTreeMap, BTreeSet};
 pub use lean::{BTreeMap, BTreeSet};
 
 #[cfg(any(test, target_arch = "wasm32"))]
+#[allow(missing_docs, reason = "each does what it does in alloc")]
 mod lean {
     use alloc::vec::{self, Vec};
     use core::borrow::Borrow;

@@ -241,11 +241,11 @@ impl Host {
     }
 }
 
-/// Whether the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
-pub(super) fn is_failure(done: &WorkDone) -> bool {
+/// Why the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
+pub(super) fn failure(done: &WorkDone) -> Option<&lsm::Error> {
     let error = match done {
         WorkDone::Read(lsm::ReadDone { result: Err(error), .. }) | WorkDone::Scan(Err(error)) => error,
-        _ => return false,
+        _ => return None,
     };
-    *error != lsm::Error::Superseded
+    (*error != lsm::Error::Superseded).then_some(error)
 }
