@@ -212,8 +212,8 @@ export const en = {
   "inside.differ.other": "{count} roots differ",
   "inside.hints.one": "{roots}, {count} hint held",
   "inside.hints.other": "{roots}, {count} hints held",
-  "inside.hintRow": "{key} for {node}",
-  "inside.hintUnnamed": "partition {partition} for {node}",
+  "inside.hintRow.one": "{count} for {node}, partition {partition}",
+  "inside.hintRow.other": "{count} for {node}, partition {partition}",
   "inside.moreHints": "and {count} more",
   "inside.hintsTitle": "Hints held",
   "inside.repairLabel": "{differing} of {total} partitions differ",
@@ -232,6 +232,7 @@ export const en = {
   "answer.no": "no: table skipped",
   "answer.falsePositive": "maybe; false positive",
   "answer.range": "key out of range",
+  "answer.damaged": "block damaged",
   "answer.notReached": "not reached",
 
   "time.label": "Time",
@@ -430,6 +431,7 @@ export const en = {
   "help.off": "off",
 
   "say.selected": "Node {node} selected, {state}.",
+  "say.followed": "Request {number}, {verb} {key}.",
   "say.sent": "{verb} of {key} sent through {node}.",
   "say.crash": "{node} stopped.",
   "say.revive": "{node} started.",

@@ -228,8 +228,8 @@ export const ko = translated({
   "inside.differ.other": "루트 불일치 {count}개",
   "inside.hints.one": "{roots}, 보관 단서 {count}",
   "inside.hints.other": "{roots}, 보관 단서 {count}",
-  "inside.hintRow": "{key} ({node} 몫)",
-  "inside.hintUnnamed": "파티션 {partition} ({node} 몫)",
+  "inside.hintRow.one": "{node} 몫 {count}개, 파티션 {partition}",
+  "inside.hintRow.other": "{node} 몫 {count}개, 파티션 {partition}",
   "inside.moreHints": "외 {count}개",
   "inside.hintsTitle": "보관 단서",
   "inside.repairLabel": "파티션 {total}개 중 {differing}개 불일치",
@@ -248,6 +248,7 @@ export const ko = translated({
   "answer.no": "없음: 테이블 건너뜀",
   "answer.falsePositive": "아마도; 거짓 양성",
   "answer.range": "키 범위 밖",
+  "answer.damaged": "블록 손상",
   "answer.notReached": "도달하지 않음",
 
   "time.label": "시간",
@@ -446,6 +447,7 @@ export const ko = translated({
   "help.off": "꺼짐",
 
   "say.selected": "노드 {node} 선택됨, {state}.",
+  "say.followed": "요청 {number}, {verb} {key}.",
   "say.sent": "{verb} 요청 보냄: {key}, 경유 {node}.",
   "say.crash": "{node} 중단됨.",
   "say.revive": "{node} 시작됨.",

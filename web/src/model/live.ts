@@ -78,7 +78,7 @@ export class LiveModel {
       density: this.#density,
       lastDown: this.#lastDown,
       wallMs: this.#wallMs,
-      keys: sum(this.#picture?.nodes ?? [], (node) => node.keys),
+      keys: keyCount(this.#picture),
     };
   }
 
@@ -405,4 +405,10 @@ function newMember(node: string, retryAtMs: number | null): Member {
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
+}
+
+/** Each key is held by N members, or by all while they are fewer. */
+function keyCount(picture: ClusterPicture | null): number {
+  const copies = Math.min(picture?.keyspace.n ?? 1, picture?.nodes.length ?? 1);
+  return Math.round(sum(picture?.nodes ?? [], (node) => node.keys) / Math.max(1, copies));
 }

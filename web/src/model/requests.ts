@@ -393,11 +393,23 @@ export class Requests {
   }
 
   #onReceived(event: Of<"received">): void {
+    if (event.message === MESSAGE.writeAnswer || event.message === MESSAGE.readAnswer) return this.#onLateAnswer(event);
     if (event.message !== MESSAGE.write && event.message !== MESSAGE.read) return;
     const tracked = this.#byName.get(nameOf(event.from, event.request));
     const leg = tracked?.model.legs.find((one) => one.node === event.to);
     if (tracked === undefined || leg === undefined || leg.reachedUs !== null) return;
     leg.reachedUs = event.us;
+    this.#mark(tracked);
+  }
+
+  /** A coordinator that has its quorum says nothing of further answers, but they come. */
+  #onLateAnswer(event: Of<"received">): void {
+    const tracked = this.#byName.get(nameOf(event.to, event.request));
+    const leg = tracked?.model.legs.find((one) => one.node === event.from);
+    if (tracked === undefined || leg === undefined || leg.answeredUs !== null) return;
+    leg.answeredUs = event.us;
+    // What a message says is not told; but who synced its copy has it.
+    if (leg.syncedUs !== null) leg.answer ??= "ack";
     this.#mark(tracked);
   }
 

@@ -112,7 +112,7 @@ export interface LiveFacts {
   writesPerSecond: number[];
   /** Slots of keys written in the last second. */
   landed: { slot: number; atMs: number }[];
-  /** Events a second over the last minute, oldest first. */
+  /** Events in each second of the last minute, the latest last; fewer when it was not attached so long. */
   density: number[];
   lastDown: { node: number; reporters: number[]; atMs: number; apartMs: number; backAfterMs: number | null } | null;
   /** Unix milliseconds of now. */

@@ -2,7 +2,7 @@
 import { list, t } from "../messages/index.svelte.ts";
 import type { ViewContext } from "./context.ts";
 import { halvesAround, type Halves } from "./geometry/cut.ts";
-import { isDown, nameIn, namesIn } from "./names.ts";
+import { nameIn, namesIn } from "./names.ts";
 
 export interface Fault {
   readonly id: "crash" | "cut" | "slow" | "loss" | "halves";
@@ -26,7 +26,8 @@ export function faultsOf(view: ViewContext): Fault[] {
     return [];
   }
   const name = nameIn(scene, node);
-  const down = isDown(summary.state) || summary.state === "paused";
+  // What the others believe does not matter here: a node that runs can be stopped, another one started.
+  const down = !summary.isRunning || summary.state === "paused";
   const isCut = picture.cuts.some(([from, to]) => from === node || to === node);
   const [slow, loss] = [summary.slowMs > 0, summary.lossPermille > 0];
   const faults: Fault[] = [

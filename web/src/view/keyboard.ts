@@ -1,9 +1,8 @@
 /** What single keys do. Off while a field has focus, and when the user has switched them off. */
 import type { Verb } from "../model/scene.ts";
+import { chooseNode } from "./choose.ts";
 import type { ViewContext } from "./context.ts";
 import { faultsOf } from "./faults.ts";
-import { nameIn, stateName } from "./names.ts";
-import { t } from "../messages/index.svelte.ts";
 import { changeSpeed, step, toggle } from "./time.ts";
 import { ui } from "./ui.svelte.ts";
 
@@ -74,7 +73,7 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
 function others(view: ViewContext, event: KeyboardEvent, key: string): boolean {
   const { scene, actions } = view;
   if (/^[1-9]$/.test(key)) {
-    return select(view, Number(key) - 1);
+    return chooseNode(view, Number(key) - 1);
   }
   const verb = VERBS[key];
   if (verb !== undefined && scene.mode === "simulated") {
@@ -89,19 +88,9 @@ function others(view: ViewContext, event: KeyboardEvent, key: string): boolean {
   return fault !== undefined;
 }
 
-function select({ scene, actions, say }: ViewContext, node: number): boolean {
-  const summary = scene.picture?.nodes[node];
-  if (summary === undefined) {
-    return false;
-  }
-  actions.selectNode(node);
-  say(t("say.selected", { node: nameIn(scene, node), state: stateName(summary.state) }));
-  return true;
-}
-
 function alongRing(view: ViewContext, by: 1 | -1): boolean {
   const count = view.scene.picture?.nodes.length ?? 0;
-  return count > 0 && select(view, ((view.scene.selectedNode ?? (by > 0 ? -1 : 0)) + by + count) % count);
+  return count > 0 && chooseNode(view, ((view.scene.selectedNode ?? (by > 0 ? -1 : 0)) + by + count) % count);
 }
 
 /** One step back out of whatever is open. */

@@ -164,8 +164,9 @@ export async function shows(page, isShown, arg) {
  * @param {import("playwright-core").Page} page
  * @param {(scene: any) => boolean} isReached
  * @param {{ sliceUs?: number, withinUs?: number, what: string }} how
+ *   Two thousand slices are as many as can be looked at.
  */
-export async function passUntil(page, isReached, { sliceUs = 5_000, withinUs = 30_000_000, what }) {
+export async function passUntil(page, isReached, { sliceUs = 5_000, withinUs = 2_000 * sliceUs, what }) {
   for (let passed = 0; passed <= withinUs; passed += sliceUs) {
     const scene = await sceneOf(page);
     if (isReached(scene)) return scene;

@@ -111,8 +111,8 @@ describe("a ring that is cut in two", { timeout: 180_000 }, () => {
     await shows(page, () => window.kvorum.scene.picture.cuts.length === 12);
     // Each side finds out who is away, and fallbacks step in.
     await pass(page, 10_000_000);
-    const one = await send(page, { verb: "put", key: "list", value: "milk", through: 0, w: 1 });
-    const other = await send(page, { verb: "put", key: "list", value: "eggs", through: 3, w: 1 });
+    const one = await send(page, { verb: "put", key: "list", value: "milk", through: 0 });
+    const other = await send(page, { verb: "put", key: "list", value: "eggs", through: 3 });
     assert.deepEqual([one.outcome, other.outcome], ["done", "done"]);
     await act(page, "healAll");
     const healed = await passUntil(

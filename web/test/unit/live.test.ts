@@ -163,7 +163,7 @@ describe("a live scene", () => {
     model.tick(1_000);
     expect([model.facts().status, model.trouble(), model.picture()]).toEqual(["attaching", null, null]);
     const live = attached();
-    expect([live.facts().status, live.picture()?.nodes.length, live.facts().keys]).toEqual(["attached", 3, 30]);
+    expect([live.facts().status, live.picture()?.nodes.length, live.facts().keys]).toEqual(["attached", 3, 10]);
     for (const address of [A, B]) live.on({ kind: "lost", address, atMs: 51_000, retryAtMs: 51_250 });
     expect(live.facts().status).toBe("attached");
     live.on({ kind: "lost", address: C, atMs: 51_000, retryAtMs: 51_250 });

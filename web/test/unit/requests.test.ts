@@ -99,6 +99,22 @@ describe("a put that is handed to an owner", () => {
     expect(run.requests.models()[0]?.legs).toMatchObject([{ node: 2, reachedUs: 200, syncedUs: 230, answeredUs: null }]);
   });
 
+  it("shows an answer that comes after its quorum, which is no vote any more", () => {
+    const run = new Run();
+    const [request] = run.feed(
+      new Words()
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY)
+        .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
+        .received(1, 1, 2, MESSAGE.write, 200, 70)
+        .record("requestEnded", 1, 210, 70, 0, 0, 2, 0)
+        .sent(2, 2, 1, MESSAGE.writeAnswer, 230, 70)
+        .record("logSynced", 2, 230, 1, 0)
+        .received(2, 2, 1, MESSAGE.writeAnswer, 260, 70),
+    );
+    expect(request?.legs).toMatchObject([{ node: 2, syncedUs: 230, answeredUs: 260, answer: "ack" }]);
+    expect(request?.votes).toEqual([]);
+  });
+
   it("counts a fallback's ack as hinted", () => {
     const [request] = new Run().feed(
       new Words()

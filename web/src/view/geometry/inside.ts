@@ -35,6 +35,8 @@ export interface TableBar {
   readonly width: number;
   readonly isInRange: boolean;
   readonly isDeadly: boolean;
+  /** The read of the key met a bad block here. */
+  readonly isDamaged: boolean;
   readonly table: TablePicture;
 }
 
@@ -87,6 +89,7 @@ export function tableChart(shard: ShardPicture, width: number): TableChart {
           width: Math.max(BAR_WIDTH_MIN, x(table.last) - x(table.first)),
           isInRange: shard.keyAt !== null && table.first <= shard.keyAt && shard.keyAt <= table.last && answered?.answer !== "notReached",
           isDeadly: table.dead > DEAD_PART,
+          isDamaged: answered?.answer === "damaged" && shard.keyAt !== null && table.first <= shard.keyAt && shard.keyAt <= table.last,
           table,
         })),
       });

@@ -2,30 +2,52 @@
 import type { TimelineMark } from "../../model/scene.ts";
 
 export interface Axis {
+  readonly startUs: number;
   readonly endUs: number;
   readonly stepUs: number;
   readonly left: number;
   readonly width: number;
 }
 
-const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400];
+const SECOND_US = 1_000_000;
+const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5];
 const STEP_COUNT_MAX = 14;
-const SPAN_MIN_US = 2_000_000;
+const SPAN_MIN_US = 2 * SECOND_US;
+/** Of a longer run only the end is seen: marks of a minute ago can still be told apart, those of an hour cannot. */
+const SPAN_MAX_US = 70 * SECOND_US;
 
-/** From the start of the world to a little beyond now: the future is left empty. */
-export function axisOf(nowUs: number, left: number, width: number): Axis {
-  const least = Math.max(SPAN_MIN_US, nowUs * 1.05);
-  const seconds = STEPS_S.find((step) => Math.ceil(least / (step * 1e6)) <= STEP_COUNT_MAX) ?? 86400 * 7;
-  const stepUs = seconds * 1e6;
-  return { endUs: Math.ceil(least / stepUs) * stepUs, stepUs, left, width };
+/** Room behind now: the future is left empty. */
+function least(nowUs: number): number {
+  return Math.max(SPAN_MIN_US, Math.min(nowUs * 1.05, nowUs + 3 * SECOND_US));
 }
 
+/** Changes seldom, so that what is laid out by it is laid out seldom, though now changes with every frame. */
+export function axisStepUs(nowUs: number): number {
+  const fits = STEPS_S.find((step) => Math.ceil(least(nowUs) / (step * SECOND_US)) <= STEP_COUNT_MAX);
+  return fits === undefined ? SPAN_MAX_US / STEP_COUNT_MAX : fits * SECOND_US;
+}
+
+export function axisEndUs(nowUs: number): number {
+  const stepUs = axisStepUs(nowUs);
+  return Math.ceil(least(nowUs) / stepUs) * stepUs;
+}
+
+/** From the start of the world, or as much as can be seen, to its end. */
+export function axisOf(stepUs: number, endUs: number, left: number, width: number): Axis {
+  return { startUs: Math.max(0, endUs - SPAN_MAX_US), endUs, stepUs, left, width };
+}
+
+/** What lies before the axis is drawn at its edge; who does not want that asks `isOn`. */
 export function xOf(axis: Axis, us: number): number {
-  return axis.left + (Math.max(0, us) / axis.endUs) * axis.width;
+  return axis.left + (Math.max(0, us - axis.startUs) / (axis.endUs - axis.startUs)) * axis.width;
 }
 
 export function usAt(axis: Axis, x: number): number {
-  return Math.min(axis.endUs, Math.max(0, ((x - axis.left) / axis.width) * axis.endUs));
+  return axis.startUs + Math.min(1, Math.max(0, (x - axis.left) / axis.width)) * (axis.endUs - axis.startUs);
+}
+
+export function isOn(axis: Axis, mark: TimelineMark): boolean {
+  return "atUs" in mark ? mark.atUs >= axis.startUs : mark.toUs === null || mark.toUs >= axis.startUs;
 }
 
 export interface Tick {
@@ -35,8 +57,12 @@ export interface Tick {
 }
 
 export function ticksOf(axis: Axis): Tick[] {
-  const count = Math.round(axis.endUs / axis.stepUs);
-  return Array.from({ length: count + 1 }, (_, index) => ({ x: xOf(axis, index * axis.stepUs), us: index * axis.stepUs, isMajor: index % 2 === 0 }));
+  const count = Math.round((axis.endUs - axis.startUs) / axis.stepUs);
+  const first = Math.round(axis.startUs / axis.stepUs);
+  return Array.from({ length: count + 1 }, (_, index) => {
+    const us = (first + index) * axis.stepUs;
+    return { x: xOf(axis, us), us, isMajor: (first + index) % 2 === 0 };
+  });
 }
 
 /** Words on a lane must not run into each other; the one that does not fit is left out, its mark stays. */
