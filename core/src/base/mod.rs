@@ -7,6 +7,8 @@ mod codec;
 mod hash;
 mod ids;
 mod kept;
+mod map;
+mod order;
 mod random;
 pub mod sabotage;
 #[cfg(test)]
@@ -18,6 +20,8 @@ pub use codec::{DecodeError, Reader, Writer, varint_len};
 pub use hash::{checksum, checksum_seeded, hash_key, hash128, hash128_seeded};
 pub use ids::{Epoch, KeyspaceId, MemberId, PartitionId, ShardIndex, Slot};
 pub use kept::{KEPT_SLOT_COUNT, Kept};
+pub use map::{BTreeMap, BTreeSet};
+pub use order::Order;
 pub use random::Random;
 pub use sabotage::{Bug, Sabotage};
 pub use time::{Micros, Now};

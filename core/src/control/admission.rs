@@ -5,10 +5,11 @@
 //! are let in only if nobody with the old store answers: the address of the member is asked who is there.
 
 use super::evolution::MEMBER_COUNT_MAX;
+use crate::base::BTreeMap;
 use crate::base::{MemberId, Micros, Random};
 use crate::message::JoinRequest;
 use crate::ring::{Member, Topology};
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 /// A request that is not repeated for so long is over.
 const FORGOTTEN: Micros = Micros::from_millis(3_000);

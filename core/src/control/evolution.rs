@@ -7,7 +7,7 @@
 //! Knows no ballots, no messages and no time. Whatever it returns is decided by the register or forgotten.
 
 use super::reports::{Reports, Subject};
-use crate::base::{Epoch, KeyspaceId, MemberId, PartitionId};
+use crate::base::{Epoch, KeyspaceId, MemberId, Order, PartitionId};
 use crate::message::JoinRequest;
 use crate::ring::{Member, PartitionState, Topology, claim};
 use alloc::vec::Vec;
@@ -165,7 +165,7 @@ fn advance(
         next.ready.clear();
         let gone = state.owners.iter().chain(&state.releasing);
         let mut releasing: Vec<MemberId> = gone.copied().filter(|m| !next.owners.contains(m)).collect();
-        releasing.sort();
+        releasing.order();
         releasing.dedup();
         next.releasing = releasing;
         next.since = epoch;

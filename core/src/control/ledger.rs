@@ -4,10 +4,11 @@
 //! that hearing one again, by another path or after a restart, never counts twice. A greater incarnation of the target
 //! sweeps its reports away: only the target itself names a new one.
 
+use crate::base::BTreeMap;
 use crate::base::{Bug, Epoch, MemberId, Micros, Sabotage};
 use crate::message::{News, SUSPICION_COUNT_MAX, Suspicion};
 use crate::ring::{Liveness, Topology};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 /// How long a report counts.
 pub(super) const WINDOW: Micros = Micros::from_millis(5_000);

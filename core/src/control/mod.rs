@@ -31,12 +31,13 @@ pub use io::{Destination, Input, Notice, Output};
 pub use ledger::{REPORTERS_NEEDED, Suspected};
 pub use snapshot::{MemberSnapshot, Snapshot};
 
+use crate::base::BTreeMap;
 use crate::base::trace::Kind;
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, Random, Reader, checksum};
 use crate::message::{ControlMessage, Header, JoinRequest, NEWS_COUNT_MAX, Word};
 use crate::ring::{Keyspace, Liveness, Member, PartitionState, Report, Topology, View};
 use admission::Admission;
-use alloc::{collections::BTreeMap, format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
 use bytes::Bytes;
 use fetcher::Fetcher;
 use keeper::{Keeper, SLOT_ACCEPTOR, SLOT_INCARNATION, SLOT_TOPOLOGY};

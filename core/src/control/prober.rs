@@ -5,9 +5,10 @@
 
 use super::ledger::Ledger;
 use super::outbox::Outbox;
+use crate::base::BTreeMap;
 use crate::base::{MemberId, Micros, Random};
 use crate::message::Word;
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 /// Between the starts of two rounds; each probes one member.
 const ROUND: Micros = Micros::from_millis(400);

@@ -1,7 +1,8 @@
 use super::evolution::is_awaited;
+use crate::base::BTreeMap;
 use crate::base::{Epoch, MemberId, Micros, PartitionId};
 use crate::ring::{Report, Topology};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 /// Between two rounds of telling the same reports to those who may propose.
 const REPEAT: Micros = Micros::from_millis(400);

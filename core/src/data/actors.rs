@@ -61,7 +61,7 @@ impl Actors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::collections::BTreeSet;
+    use crate::base::BTreeSet;
 
     #[test]
     fn no_dot_is_given_twice_by_any_shard_or_life() {

@@ -2,10 +2,10 @@
 
 use super::key::{cell_of_hint, cells_range, hints_range, place_of};
 use super::tree::{Tree, Weight, cell_sum};
+use crate::base::BTreeMap;
 use crate::base::{KeyspaceId, MemberId, PartitionId, Sabotage, hash_key};
 use crate::lsm::{self, BlockCache, Db, ScanRange};
 use crate::storage::Storage;
-use alloc::collections::BTreeMap;
 use bytes::Bytes;
 
 /// Everything that one shard's engine holds.

@@ -9,12 +9,12 @@ use super::key::place_of;
 use super::page::{HashPage, ScanFor};
 use super::shard::{Shard, Then};
 use super::tree::{FANOUT, cell_digest, leaves_range};
+use crate::base::BTreeMap;
 use crate::base::trace::Kind;
 use crate::base::{
     Bug, Epoch, KeyspaceId, MemberId, Micros, PartitionId, ShardIndex, Writer, checksum_seeded, hash128,
 };
 use crate::message::{DataMessage, KeyDigest, Reason};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
 

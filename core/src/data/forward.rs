@@ -7,12 +7,13 @@ use super::put::{Asker, PutSpec};
 use super::shard::{OpId, Running, Shard};
 use super::timers::Timer;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
+use crate::base::BTreeSet;
 use crate::base::trace::Kind;
-use crate::base::{Epoch, KeyspaceId, MemberId, Micros, PartitionId};
+use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ForwardAnswer, ForwardedPut, RefusedWhy};
 use crate::quorum::Plan;
 use crate::version::{Actor, Dot, SKEW_MS_MAX, Stamp, VersionVector};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -89,7 +90,7 @@ impl Shard {
         let Some(state) = view.partition(partition) else { return Vec::new() };
         let usable = state.owners.iter().copied().filter(|owner| view.is_usable(*owner));
         let mut givers: Vec<MemberId> = usable.collect();
-        givers.sort_by_key(|giver| self.peers.is_slow(*giver, self.now.mono));
+        givers.order_by_key(|giver| self.peers.is_slow(*giver, self.now.mono));
         if givers.is_empty() {
             givers.extend(Plan::fallbacks(view, partition).first());
         }

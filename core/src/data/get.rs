@@ -8,7 +8,7 @@ use super::shard::{OpId, Running, Shard, Then};
 use super::timers::Timer;
 use super::{ExpireWhen, Expiry, ReadReply, Refusal, Reply, RequestId, WriteReply, explain};
 use crate::base::trace::Kind;
-use crate::base::{Epoch, KeyspaceId, MemberId, Micros, PartitionId};
+use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ReadAnswer, Reason, RefusedWhy};
 use crate::quorum::{Plan, Purpose, Verdict};
 use crate::version::{Cell, ExpiryMark};
@@ -160,7 +160,7 @@ impl Shard {
         }
         let mut holders = op.plan.holders();
         holders.retain(|(holder, _)| !op.asked.iter().any(|(asked, _)| asked == holder));
-        holders.sort_by_key(|(holder, _)| (*holder != me, self.peers.is_slow(*holder, now)));
+        holders.order_by_key(|(holder, _)| (*holder != me, self.peers.is_slow(*holder, now)));
         let mut to_ask: SmallVec<[(MemberId, Option<MemberId>); 4]> = SmallVec::new();
         for (holder, stands_in) in holders {
             if hoped.verdict() == Verdict::Met {

@@ -8,11 +8,11 @@ use super::key::{cell_of_hint, hints_range, place_of};
 use super::page::{PageRange, ScanFor};
 use super::shard::{OpId, Running, Shard, Then};
 use super::timers::Timer;
+use crate::base::BTreeMap;
 use crate::base::trace::Kind;
-use crate::base::{MemberId, Micros, checksum};
+use crate::base::{MemberId, Micros, Order, checksum};
 use crate::lsm::ScanPage;
 use crate::message::{DataMessage, Reason, WriteAnswer};
-use alloc::collections::BTreeMap;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -115,7 +115,7 @@ impl Shard {
         }
         // Who gains the partition may have been filled from the target before this.
         awaiting.extend_from_slice(&state.next);
-        awaiting.sort();
+        awaiting.order();
         awaiting.dedup();
         let (id, epoch) = (self.op_id(), self.epoch());
         for to in awaiting.clone() {

@@ -1,5 +1,5 @@
+use crate::base::BTreeMap;
 use crate::base::{MemberId, PartitionId};
-use alloc::collections::BTreeMap;
 
 /// How many hints are held, for whom and of which partition. Derived from the hints column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use super::shard::{OpId, Running};
+use crate::base::Order;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -54,7 +55,7 @@ impl Ops {
     /// All of them, in order: what is done to each must not depend on where it lies.
     pub fn ids(&self) -> Vec<OpId> {
         let mut ids: Vec<OpId> = self.0.keys().copied().collect();
-        ids.sort_unstable();
+        ids.order();
         ids
     }
 }

@@ -1,5 +1,5 @@
+use crate::base::BTreeMap;
 use crate::base::{MemberId, Micros};
-use alloc::collections::BTreeMap;
 
 /// How fast each peer has answered lately: whom to ask first, and how long to wait before asking another too.
 ///

@@ -7,10 +7,10 @@ use super::key::place_of;
 use super::page::{HashPage, ScanFor};
 use super::shard::{OpId, Running, Shard};
 use super::{Page, PageEntry, Refusal, Reply, RequestId};
-use crate::base::{Epoch, KeyspaceId, MemberId, Micros, PartitionId};
+use crate::base::BTreeMap;
+use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ScannedKey};
 use crate::version::Cell;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -73,7 +73,7 @@ impl Shard {
         let Some(state) = view.partition(partition) else { return Vec::new() };
         let mut owners: Vec<MemberId> =
             state.owners.iter().copied().filter(|owner| view.is_usable(*owner)).collect();
-        owners.sort_by_key(|owner| (*owner != view.me, self.peers.is_slow(*owner, self.now.mono)));
+        owners.order_by_key(|owner| (*owner != view.me, self.peers.is_slow(*owner, self.now.mono)));
         owners
     }
     pub(super) fn on_scan_page(

@@ -1,5 +1,6 @@
+use crate::base::BTreeMap;
 use crate::base::Micros;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 /// What a shard wants to be woken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

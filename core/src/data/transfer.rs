@@ -10,11 +10,11 @@ use super::page::{HashPage, PageRange, ScanFor};
 use super::shard::{Ack, OpId, Running, Shard, Then};
 use super::timers::Timer;
 use super::waits::{Until, Waiter};
+use crate::base::BTreeMap;
 use crate::base::trace::Kind;
 use crate::base::{Bug, Epoch, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::message::{DataMessage, PagedCell};
 use crate::ring::{PartitionState, Report, View};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use smallvec::SmallVec;
 

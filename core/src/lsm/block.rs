@@ -286,8 +286,8 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::BTreeMap;
     use crate::base::Random;
-    use alloc::collections::BTreeMap;
 
     fn build(model: &BTreeMap<Vec<u8>, (Kind, Vec<u8>)>, is_tagged: bool) -> Vec<u8> {
         let (mut builder, mut out) = (BlockBuilder::default(), Vec::new());

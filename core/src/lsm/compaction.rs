@@ -14,7 +14,7 @@ use super::{
     table::Table,
     version::{Added, Edit, LEVEL_LAST, Removed, Run, Version},
 };
-use crate::base::Bug;
+use crate::base::{Bug, Order};
 use alloc::{sync::Arc, vec::Vec};
 use bytes::Bytes;
 
@@ -125,7 +125,7 @@ fn inputs_of(level: u8, runs: &[Arc<Run>]) -> Vec<Input> {
 fn merge_down(level: u8, runs: &[Arc<Run>]) -> Plan {
     let inputs = inputs_of(level, runs);
     let mut sorted: Vec<&Table> = inputs.iter().map(|input| &*input.table).collect();
-    sorted.sort_by(|one, two| one.from.cmp(&two.from));
+    sorted.order_by(|one, two| one.from.cmp(&two.from));
     if sorted.iter().zip(sorted.iter().skip(1)).all(|(one, two)| one.to <= two.from) {
         return Plan::Move { inputs, level: level + 1 };
     }
@@ -146,7 +146,7 @@ fn sweep(version: &Version, level: u8, runs: &[Arc<Run>], options: &Options) -> 
     let from = straddling.map_or(first.clone(), |input| input.table.from.clone());
     let mut sorted: Vec<&Table> = upper.iter().chain(&lower).map(|input| &*input.table).collect();
     sorted.retain(|table| table.to > from);
-    sorted.sort_by(|one, two| one.from.cmp(&two.from));
+    sorted.order_by(|one, two| one.from.cmp(&two.from));
     let (mut bytes, mut to) = (0, None);
     for table in sorted {
         if bytes >= u64::from(options.table_bytes) * PIECE_TABLE_COUNT && table.from > first {

@@ -11,12 +11,9 @@
 //! reported done before. Any other failure of a write or sync is final.
 
 use super::record::{self, Header};
+use crate::base::{BTreeSet, Order};
 use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
-use alloc::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 
 /// A record is closed when it has this many bytes, unless a single batch has more.
 const RECORD_BYTES: usize = 1 << 20;
@@ -340,7 +337,7 @@ impl Log {
             syncs.extend(self.unsynced.iter().copied());
             syncs.extend(self.sync_flight.iter().flat_map(|(segments, _)| segments).copied());
             syncs.append(&mut touched.clone());
-            syncs.sort_unstable();
+            syncs.order();
             syncs.dedup();
         }
         touched.extend_from_slice(&syncs);

@@ -15,9 +15,10 @@ use super::{
     record::{self, Header},
     version::{Edit, Version},
 };
+use crate::base::BTreeMap;
 use crate::base::{Reader, Writer, checksum};
 use crate::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"kvorumC1");
 /// On disk: a greater one is refused. 2 names the segments that were made.

@@ -533,8 +533,8 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::BTreeMap;
     use crate::{base::Random, lsm::Batch};
-    use alloc::collections::BTreeMap;
 
     #[test]
     fn the_tree_agrees_with_a_btree_map() {

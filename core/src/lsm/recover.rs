@@ -17,9 +17,10 @@ use super::{
     record::{self, Record},
     table::table_file,
 };
+use crate::base::BTreeSet;
 use crate::base::{Bug, Reader};
 use crate::storage::{FileId, FileKind, Storage};
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 
 /// Size of the segment that opening makes, at most: filling a whole one with zeros would be most of a start.
 const FIRST_SEGMENT_BYTES_MAX: u64 = 2 << 20;

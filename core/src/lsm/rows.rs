@@ -353,9 +353,9 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::BTreeMap;
     use crate::base::Random;
     use crate::lsm::entry::key_hash;
-    use alloc::collections::BTreeMap;
 
     #[test]
     fn rows_tell_the_newest_value_or_nothing() {

@@ -12,9 +12,10 @@ mod model;
 mod sabotage;
 
 use super::*;
+use crate::base::BTreeMap;
 use crate::base::Random;
 use crate::storage::{MemoryDisk, Storage};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// An engine, its disk, and what it should hold.

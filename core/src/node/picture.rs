@@ -3,12 +3,12 @@
 //! A member is named by its place among the members, sorted by number. What only a node itself knows (its memtable, its
 //! hints) comes from that node: a simulated world asks all of them, a live page asks each.
 
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{MemberId, Micros, PartitionId};
 use crate::control;
 use crate::data::{Copies, HintCount, ShardPicture, readable};
 use crate::ring::{Liveness, View, partition_of_key, slot_of};
 use crate::version::{Actor, Cell, Dot, Resolve};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

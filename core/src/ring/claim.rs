@@ -4,7 +4,7 @@
 //! gets stuck: a member above its share holds more partitions than one below it, so some partition is held by the
 //! first and not by the second.
 
-use crate::base::{MemberId, checksum_seeded};
+use crate::base::{MemberId, Order, checksum_seeded};
 use alloc::{collections::VecDeque, vec, vec::Vec};
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ impl<'a> Table<'a> {
             held.push(kept);
         }
         let mut order: Vec<usize> = (0..old.len()).collect();
-        order.sort_by_key(|partition| (rank(*partition, 0), *partition));
+        order.order_by_key(|partition| (rank(*partition, 0), *partition));
         let share = shares(&load, old.len() * width);
         Table { members, width, held, load, share, order }
     }
@@ -148,7 +148,7 @@ impl<'a> Table<'a> {
         for (partition, held) in self.held.into_iter().enumerate() {
             let mut held = held;
             // By hash, so that who is asked second is spread too and does not depend on history.
-            held.sort_by_key(|m| {
+            held.order_by_key(|m| {
                 (*m != primaries[partition], rank(partition, u64::from(self.members[*m].0) + 1))
             });
             owners.push(held.into_iter().map(|member| self.members[member]).collect());
@@ -242,7 +242,7 @@ fn shares(load: &[usize], total: usize) -> Vec<usize> {
     let count = load.len();
     let (base, rest) = (total / count, total % count);
     let mut by_load: Vec<usize> = (0..count).collect();
-    by_load.sort_by_key(|member| (core::cmp::Reverse(load[*member]), *member));
+    by_load.order_by_key(|member| (core::cmp::Reverse(load[*member]), *member));
     let mut share = vec![base; count];
     for member in by_load.into_iter().take(rest) {
         share[member] += 1;

@@ -1,10 +1,10 @@
 use super::history::{Asked, Ends, History, OpNumber, Outcome, Seen, client_key, value_of};
 use super::host::WALL_AT_START_MS;
 use super::swarm::Options;
+use crate::base::BTreeMap;
 use crate::base::{KeyspaceId, Micros, Random};
 use crate::data::{ExpireWhen, Expiry, Op, ReadReply, Refusal, Reply, Request};
 use crate::version::{Resolve, encode_context};
-use alloc::collections::BTreeMap;
 use alloc::format;
 use bytes::Bytes;
 

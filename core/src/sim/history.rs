@@ -1,7 +1,7 @@
 use super::script::NodeIndex;
+use crate::base::BTreeMap;
 use crate::base::Micros;
 use crate::version::{Stamp, VersionVector};
-use alloc::collections::BTreeMap;
 use alloc::{format, vec::Vec};
 use bytes::Bytes;
 

@@ -1,11 +1,11 @@
 use super::script::{DiskMood, NodeIndex};
-use crate::base::{Micros, Now, Random, Sabotage, ShardIndex};
+use crate::base::BTreeMap;
+use crate::base::{Micros, Now, Order, Random, Sabotage, ShardIndex};
 use crate::control::{self, Control};
 use crate::data::{self, Shard, Work, WorkDone};
 use crate::lsm::{self, BlockCache};
 use crate::node::{Input, Node};
 use crate::storage::{CrashStyle, FileId, FileKind, MemoryDisk, Storage};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// The true time at which every world begins, in Unix milliseconds.
@@ -211,7 +211,7 @@ impl Host {
         let disk = &self.disks[index];
         let mut logs: Vec<FileId> =
             disk.list().unwrap_or_default().into_iter().filter(|file| file.kind == FileKind::Log).collect();
-        logs.sort();
+        logs.order();
         let mut used = Vec::new();
         for file in logs {
             let length = disk.len(file).unwrap_or(0);
@@ -241,11 +241,11 @@ impl Host {
     }
 }
 
-/// Whether the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
-pub(super) fn is_failure(done: &WorkDone) -> bool {
+/// Why the disk did not say what it was asked. A read that a compaction has overtaken is asked again.
+pub(super) fn failure(done: &WorkDone) -> Option<&lsm::Error> {
     let error = match done {
         WorkDone::Read(lsm::ReadDone { result: Err(error), .. }) | WorkDone::Scan(Err(error)) => error,
-        _ => return false,
+        _ => return None,
     };
-    *error != lsm::Error::Superseded
+    (*error != lsm::Error::Superseded).then_some(error)
 }

@@ -1,6 +1,6 @@
 use super::script::{NetworkRates, NodeIndex};
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{Micros, Random};
-use alloc::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 
 /// Fastest a message arrives.

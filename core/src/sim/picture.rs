@@ -4,6 +4,7 @@ use super::host::{Arrival, Host};
 use super::script::NodeIndex;
 use super::verdict::Violation;
 use super::world::{Event, World};
+use crate::base::{BTreeMap, BTreeSet, Order};
 use crate::base::{MemberId, Micros, PartitionId, trace::join};
 use crate::data::Copies;
 use crate::node::{
@@ -11,7 +12,6 @@ use crate::node::{
     key_picture, node_picture, suspicions,
 };
 use crate::ring::{Liveness, View};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -189,7 +189,7 @@ impl World {
                 _ => None,
             })
             .collect();
-        flights.sort_by_key(|flight| (flight.arrives, flight.id));
+        flights.order_by_key(|flight| (flight.arrives, flight.id));
         flights
     }
     /// What the checkers say so far.

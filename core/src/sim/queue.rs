@@ -1,5 +1,6 @@
+use crate::base::BTreeMap;
 use crate::base::Micros;
-use alloc::collections::{BTreeMap, BinaryHeap};
+use alloc::collections::BinaryHeap;
 use alloc::{format, string::String};
 use core::cmp::Ordering;
 

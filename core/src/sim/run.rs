@@ -87,8 +87,8 @@ pub fn run_twice(options: Options) -> RunReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::BTreeSet;
     use crate::base::trace::{Kind, records};
-    use alloc::collections::BTreeSet;
 
     #[test]
     fn every_kind_of_event_happens() {

@@ -26,7 +26,7 @@
 //! ```
 
 use super::word::{bytes_of, word_of};
-use crate::base::Micros;
+use crate::base::{Micros, Order};
 use alloc::{format, string::String, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
@@ -197,7 +197,7 @@ impl Script {
     }
     /// Orders the lines by time; those of one time keep their order.
     pub fn sort(&mut self) {
-        self.lines.sort_by_key(|line| line.at);
+        self.lines.order_by_key(|line| line.at);
     }
     /// When the last line is done.
     pub fn end(&self) -> Micros {

@@ -4,12 +4,13 @@ use super::checkers::{ControlChecker, HeldChecker, Needed, QuorumChecker};
 use super::client::{Client, Habits};
 use super::guest::Guest;
 use super::history::{History, OpNumber};
-use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, is_failure};
+use super::host::{Arrival, DiskCall, Host, WALL_AT_START_MS, failure};
 use super::network::{Fate, Network};
 use super::queue::Queue;
 use super::script::{Action, DiskMood, NodeIndex, Script};
 use super::swarm::Options;
 use super::verdict::{Checker, Violation};
+use crate::base::BTreeMap;
 use crate::base::trace::{Kind, TraceHash, push_record, records, split};
 use crate::base::{Bug, Epoch, MemberId, Micros, PartitionId, checksum};
 use crate::control::{self, Birth, Destination, Start};
@@ -18,7 +19,6 @@ use crate::lsm;
 use crate::message::PeerMessage;
 use crate::node::{Input, Output};
 use crate::storage::MemoryDisk;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, string::ToString};
@@ -571,11 +571,11 @@ impl World {
     }
     fn handle(&mut self, at: NodeIndex, input: Input) {
         if let Input::Work(_, _, done) = &input
-            && is_failure(done)
+            && let Some(error) = failure(done)
             && self.rotten.is_empty()
             && self.options.sabotage == crate::base::Sabotage::NONE
         {
-            let text = format!("{at} cannot read its own disk: {done:?}");
+            let text = format!("{at} cannot read its own disk: {error}");
             self.violations.push(Violation { checker: Checker::Invariant, at: self.now, text });
         }
         let now = self.now;

@@ -13,7 +13,8 @@
 
 use super::{FileId, Storage, StorageError, StorageErrorKind};
 use crate::base::Random;
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use crate::base::{BTreeMap, Order};
+use alloc::{sync::Arc, vec::Vec};
 use core::cell::Cell;
 
 /// Bytes of a chunk of content.
@@ -251,7 +252,7 @@ impl MemoryDisk {
             NameChange::Create(_, inode) => Some(*inode),
             _ => None,
         }));
-        used.sort_unstable();
+        used.order();
         inodes.retain(|number, _| used.binary_search(number).is_ok());
         self.bytes_used = names.values().filter_map(|n| inodes.get(n)).map(|inode| inode.content.len).sum();
     }

@@ -1,5 +1,5 @@
 use super::{Clock, Dot, Hlc, Resolve, Stamp, VersionVector};
-use crate::base::{Bug, Sabotage};
+use crate::base::{Bug, Order, Sabotage};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -120,7 +120,7 @@ impl Cell {
     pub fn live(&self, now_ms: u64) -> SmallVec<[&Sibling; 4]> {
         let mut live: SmallVec<[&Sibling; 4]> =
             self.siblings.iter().filter(|sibling| sibling.is_live(now_ms)).collect();
-        live.sort_by_key(|sibling| core::cmp::Reverse(sibling.rank()));
+        live.order_by_key(|sibling| core::cmp::Reverse(sibling.rank()));
         live.dedup_by_key(|sibling| sibling.stamp);
         live
     }
@@ -194,7 +194,7 @@ impl Cell {
     /// Sorts, joins the expiries of equal siblings, and under `lww` trims to the greatest.
     fn settled(context: VersionVector, mut siblings: SmallVec<[Sibling; 1]>, resolve: Resolve) -> Merged {
         siblings
-            .sort_by(|a, b| (a.dot, a.stamp, &a.body, a.expiry).cmp(&(b.dot, b.stamp, &b.body, b.expiry)));
+            .order_by(|a, b| (a.dot, a.stamp, &a.body, a.expiry).cmp(&(b.dot, b.stamp, &b.body, b.expiry)));
         siblings.dedup_by(|later, kept| {
             let same = (later.dot, later.stamp) == (kept.dot, kept.stamp) && later.body == kept.body;
             if same {

@@ -19,5 +19,6 @@ export function native(...wish) {
 
 /** The script that the native simulator draws for a seed. */
 export function nativeScript(seed) {
-  return execFileSync(binary, ["sim", "--seed", String(seed), "--print-script"], { encoding: "utf8" });
+  const output = execFileSync(binary, ["sim", "--seed", String(seed), "--print-script"], { encoding: "utf8" });
+  return output.replace(/\n\n$/, "\n"); // It ends the last line, and then the text.
 }

@@ -26,6 +26,7 @@ const FILES = [
   "lib/cluster.js",
   "lib/errors.js",
   "lib/load.js",
+  "lib/packed.js",
   "lib/store.js",
   "package.json",
 ];

@@ -1,7 +1,8 @@
 use super::super::outbox::Outbox;
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{Bug, Epoch, MemberId, Micros, Random, Sabotage};
 use crate::message::{Ballot, Word};
-use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// When an unanswered question is asked again.

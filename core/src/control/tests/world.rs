@@ -2,13 +2,14 @@
 //! confirmed, and shards that report whatever the topology waits for.
 
 use crate::base::trace::records;
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{Epoch, Kept, MemberId, Micros, Now, PartitionId, Random, Reader, Sabotage};
 use crate::control::{Birth, Config, Control, Destination, Input, Notice, Output, Start};
 use crate::message::{ControlMessage, Word};
 use crate::ring::{Durability, Liveness, Report, View};
 use crate::sim::{ControlChecker, Violation};
 use crate::version::Resolve;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::{format, string::String, string::ToString, sync::Arc, vec::Vec};
 use bytes::Bytes;
 

@@ -2,11 +2,11 @@
 //! topology, and no node goes back.
 
 use crate::base::trace::{Kind, Record};
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{MemberId, Micros};
 use crate::message::{Ballot, ControlMessage, PeerMessage, Word};
 use crate::sim::script::NodeIndex;
 use crate::sim::verdict::{Checker, Violation};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{format, string::String, vec::Vec};
 
 /// What the trace has said so far about failures and topologies.

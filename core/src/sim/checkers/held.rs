@@ -3,13 +3,13 @@
 //! Judges by the messages on the network (who was sent what, and said that it holds it) and by what its disk holds when it
 //! starts again.
 
+use crate::base::BTreeMap;
 use crate::base::{KeyspaceId, MemberId, Micros, PartitionId};
 use crate::data::Audit;
 use crate::message::{DataMessage, PeerMessage, Reason, WriteAnswer};
 use crate::sim::script::NodeIndex;
 use crate::sim::verdict::{Checker, Violation};
 use crate::version::{Cell, Resolve};
-use alloc::collections::BTreeMap;
 use alloc::{format, vec::Vec};
 use bytes::Bytes;
 

@@ -3,10 +3,10 @@
 
 use super::Voters;
 use crate::base::trace::{Kind, Record, join};
+use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{MemberId, Micros, PartitionId};
 use crate::sim::verdict::{Checker, Violation};
 use crate::version::{Hlc, Stamp};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::{format, string::String, vec::Vec};
 
 /// An operation in flight: its partition and verb, and the distinct members that have said yes.

@@ -4,9 +4,9 @@
 //! one taken by the owner before the hint arrived. Then the later one could not hear of the earlier one, and the greater
 //! stamp wins, whichever it is. Every other pair of quorums meets, and there the later write must win.
 
+use crate::base::{BTreeMap, BTreeSet};
 use crate::sim::history::{Outcome, Record};
 use crate::version::Stamp;
-use alloc::collections::{BTreeMap, BTreeSet};
 
 /// The members that said yes to a write before it was called done, by its stamp.
 #[derive(Debug, Clone, Default)]
