@@ -193,10 +193,10 @@ describe("a seed", { timeout: 180_000 }, () => {
       await tab.close();
     }
     assert.equal(new Set(Object.values(digests)).size, 1, JSON.stringify(digests, null, 1));
-    if (process.env.KVORUM) {
+    if (process.env.KVORUM_BIN) {
       // The native build, if there is one at hand.
       const { execFileSync } = await import("node:child_process");
-      const report = JSON.parse(execFileSync(process.env.KVORUM, ["sim", "--seed", "7", "--json"], { encoding: "utf8" }));
+      const report = JSON.parse(execFileSync(process.env.KVORUM_BIN, ["sim", "--seed", "7", "--json"], { encoding: "utf8" }));
       assert.equal(JSON.stringify(report).includes(digests["node 1"]), true, JSON.stringify(report).slice(0, 400));
     }
   });
