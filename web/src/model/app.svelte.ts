@@ -322,7 +322,7 @@ class PageApp implements App {
     this.#picture = model.picture();
     this.#keyPicture = model.keyPicture(this.#selectedKey);
     this.#nodePicture = model.nodePicture(this.#selectedNode);
-    this.#isLoading = this.#picture === null;
+    this.#isLoading = this.#picture === null && this.#facts.status === "attaching";
     // A stranger sees the inside of a node at once.
     if (this.#selectedNode === null && this.#picture !== null && this.#picture.nodes.length > 0) this.#select(this.#selectedKey, 0);
   }

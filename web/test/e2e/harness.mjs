@@ -75,7 +75,7 @@ async function answer(folders, url, response) {
   }
 }
 
-export function launch() {
+export function launch(...more) {
   const executablePath = process.env.CHROMIUM;
   if (!executablePath) throw new Error("CHROMIUM names no browser: CHROMIUM=$(command -v chromium) npm run test:e2e");
   return chromium.launch({
@@ -89,6 +89,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }
