@@ -304,17 +304,19 @@ export class Host {
     const quorum = w === null ? {} : { w };
     const reading = client.get(key, { r, run: false }).catch(() => client.get(key, { run: false }));
     this.#remember(cluster);
-    let context: string | null;
-    try {
-      context = (await reading).context;
-    } catch (error) {
-      if (life !== this.#life) return;
-      this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-      return this.#answered(cluster, life, ask, Promise.reject(error));
-    }
+    const put = async (): Promise<Answer> => {
+      const { context, siblings } = await reading;
+      // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
+      const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
+      if (!isAll) throw Object.assign(new Error("some siblings are out of reach"), { code: "NOT_DONE", refusal: "TRYAGAIN" });
+      return client.put(key, value, { ...quorum, context, run: false });
+    };
+    await reading.catch(() => undefined);
     if (life !== this.#life) return;
     this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-    const answered = this.#answered(cluster, life, ask, client.put(key, value, { ...quorum, context, run: false }));
+    const answered = this.#answered(cluster, life, ask, put());
+    // The put leaves when the promise above has had its turn.
+    await Promise.resolve();
     this.#remember(cluster);
     await answered;
   }

@@ -30,7 +30,7 @@ const TYPES = {
 };
 
 /** As long as a busy machine may need; a page that works answers at once. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 30_000;
 
 /**
  * Serves folders by prefix. The page lies in a folder of its own, so that an absolute path in it is found out.

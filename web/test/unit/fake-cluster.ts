@@ -49,6 +49,8 @@ export class FakeCluster implements Cluster {
   answerAfterUs = 3_000;
   answerWith: Error | null = null;
   context: string | null = "context of all";
+  /** Of any key, held anywhere. A read finds two. */
+  heldSiblings = 0;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
   readonly #options: ClusterOptions;
   #pending: Pending[] = [];
@@ -154,7 +156,15 @@ export class FakeCluster implements Cluster {
     if (what === undefined) return cluster(5, { nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
     if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: [] };
     const key = String(what.key);
-    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings: [], common: [], actors: [] };
+    const siblings = Array.from({ length: this.heldSiblings }, (_, counter) => ({
+      value: "v",
+      dot: `n0·${counter}`,
+      actor: "n0",
+      counter,
+      stampMs: 0,
+      expiresAtMs: null,
+    }));
+    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings, common: [], actors: [] };
   }
   flights(): Float64Array {
     return Float64Array.of(1, 0, 1, 257, this.now, this.now + 500, 0, 0);

@@ -189,6 +189,16 @@ describe("a host", () => {
     expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
   });
 
+  it("puts nothing if not all siblings could be read", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.heldSiblings = 3;
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done.length).toBe(1);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "TRYAGAIN" }]);
+  });
+
   it("does faults and shows what came of them", async () => {
     const desk = new Desk();
     await desk.open();
