@@ -51,6 +51,8 @@ export class FakeCluster implements Cluster {
   context: string | null = "context of all";
   /** Of any key, held anywhere. A read finds two. */
   heldSiblings = 0;
+  /** A promise was broken: nothing happens any more. */
+  isBroken = false;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
   readonly #options: ClusterOptions;
   #pending: Pending[] = [];
@@ -99,7 +101,7 @@ export class FakeCluster implements Cluster {
 
   step(until = Infinity): boolean {
     this.#fail();
-    if (this.now + STEP_US > until) return false;
+    if (this.isBroken || this.now + STEP_US > until) return false;
     this.now += STEP_US;
     this.eventCount += 1;
     this.onStep();
@@ -114,6 +116,7 @@ export class FakeCluster implements Cluster {
   run(goal: Goal): { reached: boolean } {
     // A hundred steps are what a turn's budget is worth here.
     for (let count = 0; count < 100; count++) {
+      if (this.isBroken) return { reached: goal.events === undefined };
       if (goal.events !== undefined && this.eventCount >= goal.events) return { reached: true };
       if (goal.until === "end" && this.now >= 1_000_000) return { reached: true };
       if (typeof goal.until === "number" && this.now + STEP_US > goal.until) {
@@ -137,7 +140,7 @@ export class FakeCluster implements Cluster {
   }
   verdicts(): Verdict {
     return {
-      violations: [],
+      violations: this.isBroken ? [{ checker: "C2", atUs: this.now, text: "a write is lost" }] : [],
       acknowledged: 0,
       asked: 0,
       downs: 0,
