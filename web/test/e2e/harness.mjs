@@ -98,12 +98,12 @@ export function launch(...more) {
  * Opens a page in a profile of its own and waits until it shows something: a picture, or what is wrong.
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
- * @param {{ language?: string, theme?: string, width?: number, height?: number, allow?: RegExp,
+ * @param {{ language?: string, theme?: string, width?: number, height?: number, motion?: "reduce" | "no-preference", allow?: RegExp,
  *   before?: (page: import("playwright-core").Page) => Promise<unknown> }} [options]
  */
 export async function open(browser, url, options = {}) {
-  const { language = "en", theme = "dark", width = 1440, height = 900 } = options;
-  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: "reduce" });
+  const { language = "en", theme = "dark", width = 1440, height = 900, motion = "reduce" } = options;
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: motion });
   context.setDefaultTimeout(PATIENCE_MS);
   await context.addInitScript(
     ([language, theme]) => {
