@@ -77,6 +77,8 @@ export class Host {
   #runs: Run[] = [];
   #isTurning = false;
   #last: Reproduction | null = null;
+  /** Requests whose client waits. */
+  readonly #asks = new Set<number>();
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -140,6 +142,7 @@ export class Host {
     this.#runs = [];
     this.#undrawn = 0;
     this.#last = null;
+    this.#asks.clear();
     this.#isPlaying = command.isPlaying;
     this.#speed = command.speed;
     try {
@@ -247,13 +250,15 @@ export class Host {
     this.#picturedAt = this.#shell.wallMs();
     const { key, node } = this.#selected;
     const picture = cluster.inspect();
+    const verdict = cluster.verdicts();
+    if (verdict.violations.length > 0) this.#giveUp(cluster);
     this.#shell.post(
       {
         kind: "pictures",
         cluster: picture,
         key: key === null ? null : keyPictureOf(cluster, key),
         node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
-        verdict: cluster.verdicts(),
+        verdict,
       },
       [],
     );
@@ -304,17 +309,19 @@ export class Host {
     const quorum = w === null ? {} : { w };
     const reading = client.get(key, { r, run: false }).catch(() => client.get(key, { run: false }));
     this.#remember(cluster);
-    let context: string | null;
-    try {
-      context = (await reading).context;
-    } catch (error) {
-      if (life !== this.#life) return;
-      this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-      return this.#answered(cluster, life, ask, Promise.reject(error));
-    }
+    const put = async (): Promise<Answer> => {
+      const { context, siblings } = await reading;
+      // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
+      const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
+      if (!isAll) throw Object.assign(new Error("some siblings are out of reach"), { code: "NOT_DONE", refusal: "TRYAGAIN" });
+      return client.put(key, value, { ...quorum, context, run: false });
+    };
+    await reading.catch(() => undefined);
     if (life !== this.#life) return;
     this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-    const answered = this.#answered(cluster, life, ask, client.put(key, value, { ...quorum, context, run: false }));
+    const answered = this.#answered(cluster, life, ask, put());
+    // The put leaves when the promise above has had its turn.
+    await Promise.resolve();
     this.#remember(cluster);
     await answered;
   }
@@ -326,6 +333,7 @@ export class Host {
     answer: Promise<Answer>,
   ): Promise<void> {
     let post: Post;
+    this.#asks.add(ask);
     try {
       const { siblings } = await answer;
       const count = siblings?.length ?? 0;
@@ -337,9 +345,17 @@ export class Host {
       const outcome = code === "IN_DOUBT" ? "unknown" : "notDone";
       post = { kind: "answered", ask, outcome, why: refusal ?? code, siblings: 0, atUs: cluster.now };
     }
-    if (life !== this.#life) return;
+    if (life !== this.#life || !this.#asks.delete(ask)) return;
     this.#shell.post(post, []);
     this.#show(cluster);
+  }
+
+  /** A broken promise ended the world, and with it whatever was under way. */
+  #giveUp(cluster: Cluster): void {
+    for (const ask of this.#asks) {
+      this.#shell.post({ kind: "answered", ask, outcome: "unknown", why: null, siblings: 0, atUs: cluster.now }, []);
+    }
+    this.#asks.clear();
   }
 
   #fault(cluster: Cluster, fault: Fault): void {

@@ -19,6 +19,8 @@ import { WorldModel } from "./world.ts";
 export const DEFAULT_WORLD: WorldOptions = { seed: "7", nodes: 5, n: 3, r: 2, w: 2, resolve: "siblings" };
 /** By then nodes have met and the first put can be taken, so a new world begins there. */
 const FORMED_US = 1_500_000;
+/** Where `kvorum server` answers if it is told nothing else. */
+const ADMIN_DEFAULT = "127.0.0.1:7380";
 export const SPEED_MIN = 0.1;
 export const SPEED_MAX = 100;
 /** How often a live scene is made anew between events: ages and retry times move. */
@@ -32,6 +34,8 @@ export interface AppParts {
   /** Shows a fragment in the address bar. */
   showLink(fragment: string): string;
   copy(text: string): Promise<void>;
+  /** In which the page speaks now. */
+  language(): "en" | "ko" | null;
   /** Whether the page comes from a native node. */
   isServedByNode(): Promise<string | null>;
 }
@@ -61,6 +65,7 @@ export function browserAppParts(): AppParts {
       history.replaceState(null, "", url);
       return url.href;
     },
+    language: () => (document.documentElement.lang === "ko" ? "ko" : "en"),
     copy: (text) => navigator.clipboard.writeText(text),
     isServedByNode: () => isAdminPort(location),
   };
@@ -322,7 +327,7 @@ class PageApp implements App {
     this.#picture = model.picture();
     this.#keyPicture = model.keyPicture(this.#selectedKey);
     this.#nodePicture = model.nodePicture(this.#selectedNode);
-    this.#isLoading = this.#picture === null;
+    this.#isLoading = this.#picture === null && this.#facts.status === "attaching";
     // A stranger sees the inside of a node at once.
     if (this.#selectedNode === null && this.#picture !== null && this.#picture.nodes.length > 0) this.#select(this.#selectedKey, 0);
   }
@@ -424,7 +429,7 @@ class PageApp implements App {
       key: this.#selectedKey,
       node: this.#selectedNode,
       quorum: this.#quorum,
-      language: this.#language,
+      language: this.#parts.language(),
       view: this.#view,
     });
     const url = this.#parts.showLink(fragment);
@@ -440,7 +445,7 @@ class PageApp implements App {
   #setMode(mode: Scene["mode"], address?: string): void {
     if (mode === "simulated") return this.#open(DEFAULT_WORLD, null);
     if (address === undefined) {
-      void this.#parts.isServedByNode().then((own) => this.#attach(own ?? "127.0.0.1:9801"));
+      void this.#parts.isServedByNode().then((own) => this.#attach(own ?? ADMIN_DEFAULT));
       return;
     }
     const parsed = parseAddress(address);

@@ -9,6 +9,8 @@ import type { Flight, RequestModel, TimelineMark } from "./scene.ts";
 /** More than anybody could tell apart; the rest is not drawn. */
 export const FLIGHT_COUNT_MAX = 5_000;
 
+/** Beyond the names of messages. */
+const COPY_ID = 2 ** 40;
 /** How long a message takes that never arrives, until one that arrives has shown how long they take here. */
 const WAY_US = 500;
 
@@ -114,6 +116,7 @@ export class WorldModel {
 
   #flightsOf(packed: Float64Array): Flight[] {
     const flights: Flight[] = [];
+    const names = new Set<number>();
     const count = Math.min(FLIGHT_COUNT_MAX, Math.floor(packed.length / FLIGHT_WIDTH));
     for (let index = 0; index < count; index++) {
       const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0] = packed.subarray(
@@ -121,7 +124,11 @@ export class WorldModel {
         (index + 1) * FLIGHT_WIDTH,
       );
       this.#wayUs = arrivesUs - sentUs;
-      flights.push(this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message));
+      const flight = this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message);
+      // The network may deliver a message twice: one name, two flights.
+      while (names.has(flight.id)) flight.id += COPY_ID;
+      names.add(flight.id);
+      flights.push(flight);
     }
     return flights;
   }

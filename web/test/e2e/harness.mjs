@@ -30,7 +30,7 @@ const TYPES = {
 };
 
 /** As long as a busy machine may need; a page that works answers at once. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 30_000;
 
 /**
  * Serves folders by prefix. The page lies in a folder of its own, so that an absolute path in it is found out.
@@ -75,7 +75,7 @@ async function answer(folders, url, response) {
   }
 }
 
-export function launch() {
+export function launch(...more) {
   const executablePath = process.env.CHROMIUM;
   if (!executablePath) throw new Error("CHROMIUM names no browser: CHROMIUM=$(command -v chromium) npm run test:e2e");
   return chromium.launch({
@@ -89,6 +89,7 @@ export function launch() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }
@@ -97,12 +98,12 @@ export function launch() {
  * Opens a page in a profile of its own and waits until it shows something: a picture, or what is wrong.
  * @param {import("playwright-core").Browser} browser
  * @param {string} url
- * @param {{ language?: string, theme?: string, width?: number, height?: number, allow?: RegExp,
+ * @param {{ language?: string, theme?: string, width?: number, height?: number, motion?: "reduce" | "no-preference", allow?: RegExp,
  *   before?: (page: import("playwright-core").Page) => Promise<unknown> }} [options]
  */
 export async function open(browser, url, options = {}) {
-  const { language = "en", theme = "dark", width = 1440, height = 900 } = options;
-  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: "reduce" });
+  const { language = "en", theme = "dark", width = 1440, height = 900, motion = "reduce" } = options;
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: motion });
   context.setDefaultTimeout(PATIENCE_MS);
   await context.addInitScript(
     ([language, theme]) => {

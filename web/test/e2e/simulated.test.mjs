@@ -170,6 +170,31 @@ describe("a link", { timeout: 180_000 }, () => {
   });
 });
 
+describe("a link into a drawn run", { timeout: 180_000 }, () => {
+  it("brings its faults, its clients and what was done to it", async () => {
+    const first = await open(browser, `${site.page}?seed=11`);
+    await act(first.page, "pause");
+    await pass(first.page, 3_000_000);
+    await act(first.page, "setDraft", { verb: "put", key: "mine", value: "too", through: 1 });
+    await act(first.page, "send");
+    await pass(first.page, 2_000_000);
+    await act(first.page, "copyLink");
+    const here = await first.page.evaluate(() => window.kvorum.reproduction());
+    const second = await open(browser, first.page.url());
+    await shows(second.page, (events) => window.kvorum.scene.events === events, here.events);
+    assert.deepEqual(await second.page.evaluate(() => window.kvorum.reproduction()), here);
+    assert.equal(here.options.drawn, true);
+    const [one, other] = await Promise.all([first, second].map(({ page }) => sceneOf(page)));
+    assert(one.requests.length > 1 && one.requests.some((request) => request.key === "mine"));
+    // Values that this page put are known to it alone; all else is told by events.
+    const told = (scene) => scene.requests.map(({ number, verb, key, entry, startedUs, endedUs, outcome }) => [number, verb, key, entry, startedUs, endedUs, outcome]);
+    assert.deepEqual(told(other), told(one));
+    assert.deepEqual(other.marks, one.marks);
+    await first.close();
+    await second.close();
+  });
+});
+
 describe("a seed", { timeout: 180_000 }, () => {
   it("makes the same trace in a worker, in a page and in Node, twice", async () => {
     const { Cluster } = await import(new URL("../../../wasm/npm/index.js", import.meta.url).href);
@@ -193,10 +218,10 @@ describe("a seed", { timeout: 180_000 }, () => {
       await tab.close();
     }
     assert.equal(new Set(Object.values(digests)).size, 1, JSON.stringify(digests, null, 1));
-    if (process.env.KVORUM) {
+    if (process.env.KVORUM_BIN) {
       // The native build, if there is one at hand.
       const { execFileSync } = await import("node:child_process");
-      const report = JSON.parse(execFileSync(process.env.KVORUM, ["sim", "--seed", "7", "--json"], { encoding: "utf8" }));
+      const report = JSON.parse(execFileSync(process.env.KVORUM_BIN, ["sim", "--seed", "7", "--json"], { encoding: "utf8" }));
       assert.equal(JSON.stringify(report).includes(digests["node 1"]), true, JSON.stringify(report).slice(0, 400));
     }
   });

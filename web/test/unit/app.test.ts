@@ -57,6 +57,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
       shown.push(fragment);
       return `http://page/${fragment}`;
     },
+    language: () => "ko",
     copy: (text) => (copyFails ? Promise.reject(new Error("not allowed")) : Promise.resolve(void copied.push(text))),
     isServedByNode: () => Promise.resolve(null),
   });
@@ -162,6 +163,7 @@ describe("a page", () => {
     const hash = first.shown[0] ?? "";
     expect(first.copied).toEqual([`http://page/${hash}`]);
     const second = await page({ hash });
+    expect(second.app.language).toBe("ko");
     expect(second.scene).toMatchObject({ events: 2_345, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
   });
 

@@ -49,6 +49,10 @@ export class FakeCluster implements Cluster {
   answerAfterUs = 3_000;
   answerWith: Error | null = null;
   context: string | null = "context of all";
+  /** Of any key, held anywhere. A read finds two. */
+  heldSiblings = 0;
+  /** A promise was broken: nothing happens any more. */
+  isBroken = false;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
   readonly #options: ClusterOptions;
   #pending: Pending[] = [];
@@ -97,7 +101,7 @@ export class FakeCluster implements Cluster {
 
   step(until = Infinity): boolean {
     this.#fail();
-    if (this.now + STEP_US > until) return false;
+    if (this.isBroken || this.now + STEP_US > until) return false;
     this.now += STEP_US;
     this.eventCount += 1;
     this.onStep();
@@ -112,6 +116,7 @@ export class FakeCluster implements Cluster {
   run(goal: Goal): { reached: boolean } {
     // A hundred steps are what a turn's budget is worth here.
     for (let count = 0; count < 100; count++) {
+      if (this.isBroken) return { reached: goal.events === undefined };
       if (goal.events !== undefined && this.eventCount >= goal.events) return { reached: true };
       if (goal.until === "end" && this.now >= 1_000_000) return { reached: true };
       if (typeof goal.until === "number" && this.now + STEP_US > goal.until) {
@@ -135,7 +140,7 @@ export class FakeCluster implements Cluster {
   }
   verdicts(): Verdict {
     return {
-      violations: [],
+      violations: this.isBroken ? [{ checker: "C2", atUs: this.now, text: "a write is lost" }] : [],
       acknowledged: 0,
       asked: 0,
       downs: 0,
@@ -154,7 +159,15 @@ export class FakeCluster implements Cluster {
     if (what === undefined) return cluster(5, { nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
     if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: [] };
     const key = String(what.key);
-    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings: [], common: [], actors: [] };
+    const siblings = Array.from({ length: this.heldSiblings }, (_, counter) => ({
+      value: "v",
+      dot: `n0·${counter}`,
+      actor: "n0",
+      counter,
+      stampMs: 0,
+      expiresAtMs: null,
+    }));
+    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings, common: [], actors: [] };
   }
   flights(): Float64Array {
     return Float64Array.of(1, 0, 1, 257, this.now, this.now + 500, 0, 0);

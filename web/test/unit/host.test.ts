@@ -189,6 +189,28 @@ describe("a host", () => {
     expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
   });
 
+  it("tells whoever waits when a broken promise has ended the world, and ends runs to what will not come", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    void desk.host.handle({ kind: "ask", ask: 1, verb: "get", key: "k", value: "", through: 0, r: null, w: null });
+    desk.cluster.isBroken = true;
+    await desk.host.handle({ kind: "run", id: 4, goal: { events: 1_000_000 } });
+    await desk.pass(1_000);
+    expect(desk.of("answered")).toMatchObject([{ ask: 1, outcome: "unknown" }]);
+    expect(desk.of("ran")).toEqual([{ kind: "ran", id: 4, reached: false }]);
+    expect(desk.of("pictures").at(-1)?.verdict.violations.length).toBe(1);
+  });
+
+  it("puts nothing if not all siblings could be read", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.heldSiblings = 3;
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done.length).toBe(1);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "TRYAGAIN" }]);
+  });
+
   it("does faults and shows what came of them", async () => {
     const desk = new Desk();
     await desk.open();

@@ -30,6 +30,13 @@ describe("messages of a simulated cluster", () => {
     ]);
   });
 
+  it("that the network doubles are two flights", () => {
+    const world = new WorldModel();
+    const twice = [7, 1, 4, MESSAGE.write, 10, 410, 0, 0];
+    world.on(frame(new Words(), 12, [twice, twice, twice]));
+    expect(new Set(world.flights.map((flight) => flight.id)).size).toBe(3);
+  });
+
   it("that never arrive are seen for as long as one that does", () => {
     const world = new WorldModel();
     const lost = new Words()
