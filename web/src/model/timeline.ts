@@ -10,6 +10,9 @@ import type { TraceEvent } from "./trace.ts";
 /** Far more than lanes have pixels. */
 export const MARK_COUNT_MAX = 5_000;
 
+/** Cuts that last at once. */
+const CUT_COUNT_MAX = 200;
+
 type Cut = Extract<TimelineMark, { kind: "cut" }>;
 type Spell = Extract<TimelineMark, { kind: "crash" | "slow" | "loss" }>;
 type OpenCut = { mark: Cut; links: Set<string>; wanted: Set<string> };
@@ -108,6 +111,7 @@ export class Timeline {
     const links = new Set([link]);
     const mark: Cut = { kind: "cut", fromUs: us, toUs: null, ...sidesOf(links) };
     this.#cuts.push({ mark, links, wanted: new Set(links) });
+    if (this.#cuts.length > CUT_COUNT_MAX) this.#cuts.shift();
     this.#push(mark);
   }
 

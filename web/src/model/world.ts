@@ -25,9 +25,7 @@ export class WorldModel {
   events = 0;
   isPlaying = false;
   speed = 1;
-  /** Numbers of requests that this page made. */
-  readonly own = new Set<number>();
-  /** The last of them. */
+  /** The last request that this page made. */
   latest: number | null = null;
   #history = new History();
   #violations = 0;
@@ -88,7 +86,6 @@ export class WorldModel {
   #onAsked(post: Extract<Post, { kind: "asked" }>): void {
     const { number } = this.#history.requests.asked(post);
     this.#byAsk.set(post.ask, number);
-    this.own.add(number);
     this.latest = number;
   }
 
@@ -119,12 +116,12 @@ export class WorldModel {
     const names = new Set<number>();
     const count = Math.min(FLIGHT_COUNT_MAX, Math.floor(packed.length / FLIGHT_WIDTH));
     for (let index = 0; index < count; index++) {
-      const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0] = packed.subarray(
+      const [id = 0, from = 0, to = 0, message = 0, sentUs = 0, arrivesUs = 0, op = 0] = packed.subarray(
         index * FLIGHT_WIDTH,
         (index + 1) * FLIGHT_WIDTH,
       );
       this.#wayUs = arrivesUs - sentUs;
-      const flight = this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message);
+      const flight = this.#flight({ id, from, to, sentUs, arrivesUs, fate: "arrives" }, message, op !== 0);
       // The network may deliver a message twice: one name, two flights.
       while (names.has(flight.id)) flight.id += COPY_ID;
       names.add(flight.id);
@@ -136,18 +133,20 @@ export class WorldModel {
   /** One that never arrives is shown as long as one that does would take. */
   #lostFlights(): Flight[] {
     const added = this.#history.takeLost().map(({ id, from, to, message, us, fate }) =>
-      this.#flight({ id, from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message),
+      this.#flight({ id, from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message, false),
     );
     this.#lost = [...this.#lost, ...added].filter((flight) => flight.arrivesUs > this.nowUs).slice(-FLIGHT_COUNT_MAX);
     return this.#lost;
   }
 
   /** A request's number needs 64 bits, which a packed number has not: its events named the message. */
-  #flight(part: Pick<Flight, "id" | "from" | "to" | "sentUs" | "arrivesUs" | "fate">, message: number): Flight {
+  #flight(part: Pick<Flight, "id" | "from" | "to" | "sentUs" | "arrivesUs" | "fate">, message: number, isAnswered: boolean): Flight {
     const request = this.#history.requests.requestOfMessage(part.id);
     const look = lookOf(message);
+    // A copy for a fallback is a hint; so is one that is awaited by no request: a fallback hands it to its owner.
     const isHint =
-      look.label === "flight.write" && request?.legs.some((leg) => leg.node === part.to && leg.role === "fallback");
+      look.label === "flight.write" &&
+      (request === null ? isAnswered : request.legs.some((leg) => leg.node === part.to && leg.role === "fallback"));
     return {
       ...part,
       glyph: isHint ? "hint" : look.glyph,

@@ -30,6 +30,13 @@ describe("messages of a simulated cluster", () => {
     ]);
   });
 
+  it("that hand a hint to its owner are hints; repairs, which nobody awaits, are not", () => {
+    const world = new WorldModel();
+    const words = new Words().sent(1, 3, 2, MESSAGE.write, 10, 99).sent(2, 3, 2, MESSAGE.write, 10, 0);
+    world.on(frame(words, 12, [[1, 3, 2, MESSAGE.write, 10, 410, 99, 0], [2, 3, 2, MESSAGE.write, 10, 410, 0, 0]]));
+    expect(world.flights.map((flight) => [flight.id, flight.label])).toEqual([[1, "flight.hint"], [2, "flight.write"]]);
+  });
+
   it("that the network doubles are two flights", () => {
     const world = new WorldModel();
     const twice = [7, 1, 4, MESSAGE.write, 10, 410, 0, 0];
