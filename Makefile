@@ -44,13 +44,20 @@ wasm: ## The module and its bindings, quickly, into wasm/npm/dist
 wasm-test: build wasm ## The package: its tests in Node, its types, and the same digests in a page and a worker
 	tests/tools/need.sh chromium
 	cd wasm/npm && npm run --silent test && npm run --silent test:types && npm run --silent test:browser
-.PHONY: web page-test
+.PHONY: web page-test page-bench screenshots
 web: wasm ## The page, into web/dist; a server that is built afterwards carries it
 	tests/tools/need.sh web
 	cd web && npm run --silent build
 page-test: web build ## The page: types, lint, units, and a real browser through all of it, simulated and live
 	tests/tools/need.sh chromium
-	cd web && npm run --silent check && npm run --silent lint && npm run --silent test && npm run --silent test:e2e
+	cd web && npm run --silent check && npm run --silent lint && npm run --silent test && \
+		CHROMIUM="$$(command -v chromium)" npm run --silent test:e2e
+page-bench: web ## What a frame costs, how soon the first put is done: figures, not a test
+	tests/tools/need.sh chromium
+	cd web && CHROMIUM="$$(command -v chromium)" node test/e2e/bench.mjs
+screenshots: web build ## The pictures in docs/screenshots, anew
+	tests/tools/need.sh chromium
+	cd web && CHROMIUM="$$(command -v chromium)" node test/screenshots.mjs
 wasm-bench: build wasm ## Events a second in WebAssembly against native, and sizes
 	node wasm/npm/bench.mjs
 

@@ -10,6 +10,14 @@ if (target !== null) {
   const app = createApp();
   mount(App, {
     target,
-    props: { scene: app.scene, actions: app.actions, language: app.language, onNews: (listener) => app.onNews(listener) },
+    props: {
+      scene: app.scene,
+      actions: app.actions,
+      // A link names one, and is decoded later than this.
+      get language() {
+        return app.language;
+      },
+      onNews: (listener) => app.onNews(listener),
+    },
   });
 }

@@ -97,6 +97,12 @@ impl World {
         if host.node.is_none() {
             return Err(alloc::format!("{node} does not run: the connection was refused"));
         }
+        let (r, w) = match &ask {
+            GuestAsk::Put { w, .. } | GuestAsk::Delete { w, .. } => (None, *w),
+            GuestAsk::Get { r, .. } => (*r, None),
+        };
+        let least = &mut self.needed_least;
+        *least = (least.0.min(r.unwrap_or(least.0)), least.1.min(w.unwrap_or(least.1)));
         let seen = match &ask {
             GuestAsk::Put { seen, .. } | GuestAsk::Delete { seen, .. } => *seen,
             GuestAsk::Get { .. } => None,

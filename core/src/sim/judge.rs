@@ -221,7 +221,7 @@ impl World {
         let mut found = inventions(&self.history, &self.reads);
         // C2 and C7 are promised under `always`, and for a last write that wins only where majorities meet.
         let is_promised = self.options.durability == Durability::Always
-            && (self.options.writes_meet() || resolve == crate::version::Resolve::Siblings);
+            && (2 * self.needed_least.1 > self.options.n || resolve == crate::version::Resolve::Siblings);
         if is_promised {
             found.extend(lost_acks(&self.history, voters, finals, resolve, self.power_cut_at, now));
             found.extend(zombies(&self.history, voters, finals, resolve, now));

@@ -288,10 +288,6 @@ impl Options {
             Bug::TreeKeepsOldHash | Bug::DeadlineNeverArmed | Bug::ProcessDependentOrder => {}
         }
     }
-    /// Whether two majorities of owners always share a member, so that an acknowledged write is seen by the next.
-    pub fn writes_meet(&self) -> bool {
-        2 * self.w > self.n
-    }
     /// Nodes there may ever be.
     pub fn node_count(&self) -> u8 {
         (self.nodes + self.joiners).clamp(1, NODE_COUNT_MAX)

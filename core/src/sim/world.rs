@@ -80,6 +80,9 @@ pub struct World {
     pub(super) asked: BTreeMap<RequestId, Asking>,
     /// What guests asked and were told, in order.
     pub(super) guests: Vec<Guest>,
+    /// R and W of the keyspace, or what a guest was content with if that was less: events do not say what a single
+    /// request waits for, so all are judged by the least.
+    pub(super) needed_least: (u8, u8),
     pub(super) history: History,
     /// Every value ever read: key, who wrote it, when read.
     pub(super) reads: Vec<(u16, OpNumber, Micros)>,
@@ -117,7 +120,7 @@ impl World {
         let hosts_count = usize::from(options.node_count());
         let clients = (0..options.clients).map(|index| Client::new(options.seed, index));
         let habits = Habits::drawn(&options);
-        let keys = options.keys;
+        let (keys, needed_least) = (options.keys, (options.r, options.w));
         let is_stubborn = options.sabotage.is(Bug::SiblingBoundIgnored);
         World {
             network: Network::new(options.seed),
@@ -136,6 +139,7 @@ impl World {
             load: 0,
             asked: BTreeMap::new(),
             guests: Vec::new(),
+            needed_least,
             history: History::new(keys),
             reads: Vec::new(),
             next_message: 0,
@@ -675,7 +679,7 @@ impl World {
         };
         node.take_trace(&mut self.words);
         let members = node.view().map_or(0, |view| view.topology.members.len() as u32);
-        let (r, w) = (self.options.r, self.options.w);
+        let (r, w) = self.needed_least;
         let epoch = node.view().map_or(Epoch(0), |view| view.topology.epoch);
         let seen = core::mem::replace(&mut self.seen_epochs[usize::from(at.0)], epoch);
         let needed = |partition| {

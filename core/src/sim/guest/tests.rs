@@ -229,3 +229,24 @@ fn every_node_of_a_calm_cluster_says_its_number() {
         assert_eq!(members, (0..u32::from(nodes)).map(Some).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_guest_may_be_content_with_less_and_nobody_calls_it_broken() {
+    let mut world = calm(7, 5);
+    for one in 0..2 {
+        for other in 2..5 {
+            world.submit(Action::Cut(NodeIndex(one), NodeIndex(other))).unwrap();
+            world.submit(Action::Cut(NodeIndex(other), NodeIndex(one))).unwrap();
+        }
+    }
+    wait(&mut world, 10_000);
+    for number in 0..20 {
+        let key = Bytes::from(alloc::format!("key{number}"));
+        let put =
+            GuestAsk::Put { key, value: Bytes::from_static(b"v"), seen: None, w: Some(1), ttl_ms: None };
+        let number = ask(&mut world, NodeIndex(number % 5), put);
+        assert_eq!(world.guest(number).unwrap().refusal(), None);
+    }
+    assert_eq!(world.violations(), []);
+    assert_eq!(world.judged_now().violations(), []);
+}
