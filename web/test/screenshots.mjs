@@ -2,9 +2,11 @@
  * The pictures in docs/screenshots, of the built page and of real processes: `make screenshots`. What they show is the same
  * every time (seed, actions and virtual times are), but for the live ones.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { openLive, threeNodes } from "./e2e/cluster.mjs";
 import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from "./e2e/harness.mjs";
 
 const OUT = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
@@ -63,12 +65,52 @@ const VIEWS = [
   { name: "phone-light-ko", theme: "light", language: "ko", width: 390, height: 844 },
 ];
 
+const LIVE = [
+  { name: "live-light", theme: "light", motion: "no-preference" },
+  { name: "live-dark-ko", theme: "dark", language: "ko", motion: "no-preference" },
+];
+
+/** An import runs through the ring; one node has been Down and is back. */
+async function live(browser, shots) {
+  const folder = await mkdtemp(join(tmpdir(), "kvorum-pictures-"));
+  const nodes = await threeNodes(folder);
+  try {
+    await nodes[0].put(KEY, "9411260");
+    const tabs = [];
+    for (const { name, ...options } of shots) tabs.push({ name, ...(await openLive(browser, nodes[0], options)) });
+    await nodes[2].stop();
+    for (const { page } of tabs) await shows(page, () => window.kvorum.scene.picture.nodes[2].state === "down");
+    nodes[2].start();
+    for (const { page } of tabs) {
+      await shows(page, () => window.kvorum.scene.picture.nodes[2].state === "up" && window.kvorum.scene.live.lastDown?.backAfterMs !== null);
+      await act(page, "selectKey", KEY);
+      await act(page, "selectNode", 1);
+      await shows(page, () => window.kvorum.scene.keyPicture?.copies.length === 3 && window.kvorum.scene.nodePicture !== null);
+    }
+    const rows = Array.from({ length: 400_000 }, (_, index) => ({ key: `city:${String(index)}`, name: `city number ${String(index)}` }));
+    const { sent } = await nodes[0].import(rows);
+    for (const { name, page, close } of tabs) {
+      await shows(page, () => window.kvorum.scene.live.landed.length > 100);
+      await page.waitForTimeout(1_000);
+      await page.screenshot({ path: join(OUT, `${name}.png`) });
+      console.log(name);
+      // What it complained of was the node that was stopped.
+      await close().catch(() => undefined);
+    }
+    await sent;
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()));
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 const wanted = process.argv.slice(2);
+const chosen = (shots) => shots.filter((one) => wanted.length === 0 || wanted.includes(one.name));
 await mkdir(OUT, { recursive: true });
 const browser = await launch();
 const site = await serve();
 try {
-  for (const { name, view, ...options } of VIEWS.filter((one) => wanted.length === 0 || wanted.includes(one.name))) {
+  for (const { name, view, ...options } of chosen(VIEWS)) {
     const { page, close } = await open(browser, site.page, options);
     await moment(page);
     const hasVotes = (now) => now.requests.at(-1).votes.length >= 2;
@@ -84,6 +126,7 @@ try {
     await close();
     console.log(name);
   }
+  if (chosen(LIVE).length > 0) await live(browser, chosen(LIVE));
 } finally {
   await browser.close();
   await site.close();

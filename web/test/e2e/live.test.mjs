@@ -1,61 +1,14 @@
 /** Three native processes, and the page that one of them serves. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { setTimeout as after_ms } from "node:timers/promises";
+import { threeNodes } from "./cluster.mjs";
 import { DIST, POLICY, act, launch, open, sceneOf, shows } from "./harness.mjs";
 
-const BINARY = process.env.KVORUM_BIN ?? fileURLToPath(new URL("../../../target/release/kvorum", import.meta.url));
 /** A binary that carries another page than `web/dist`, or none, is given this one: for work on the page alone. */
 const IS_DIST_SERVED = process.env.KVORUM_PAGE === "dist";
-
-/** Ports that are free now. */
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-class Node {
-  constructor(name, folder, [listen, admin, peer], first) {
-    Object.assign(this, { name, folder, first, listen: `127.0.0.1:${listen}`, admin: `127.0.0.1:${admin}`, peer: `127.0.0.1:${peer}` });
-  }
-  start() {
-    const way = this.first === null ? ["--bootstrap"] : ["--join", this.first.peer];
-    const { name, listen, admin, peer } = this;
-    const data = join(this.folder, name);
-    const options = ["--data", data, "--name", name, "--listen", listen, "--admin", admin, "--peer", peer, ...way];
-    this.process = spawn(BINARY, ["server", ...options], { stdio: ["ignore", "ignore", "pipe"] });
-    this.words = "";
-    this.process.stderr.on("data", (bytes) => (this.words = (this.words + bytes).slice(-4_000)));
-  }
-  async stop(signal = "SIGKILL") {
-    if (this.process === undefined || this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const gone = new Promise((resolve) => this.process.once("exit", resolve));
-    this.process.kill(signal);
-    await gone;
-  }
-  async status() {
-    try {
-      return await (await fetch(`http://${this.admin}/status`)).json();
-    } catch {
-      return null; // Not up yet.
-    }
-  }
-  put(key, value) {
-    return fetch(`http://${this.admin}/kv/${encodeURIComponent(key)}`, { method: "PUT", body: value });
-  }
-}
 
 let browser;
 let folder;
@@ -65,18 +18,7 @@ before(async () => {
   // A page that is put in comes from no address, and such a one may not ask this machine.
   browser = await launch(...(IS_DIST_SERVED ? ["--disable-features=LocalNetworkAccessChecks"] : []));
   folder = await mkdtemp(join(tmpdir(), "kvorum-page-"));
-  const ports = await freePorts(9);
-  nodes = [];
-  for (const [index, name] of ["n1", "n2", "n3"].entries()) {
-    nodes.push(new Node(name, folder, ports.slice(index * 3, index * 3 + 3), nodes[0] ?? null));
-    nodes[index].start();
-  }
-  const deadline = Date.now() + 60_000;
-  const isReady = (status) => status?.nodes?.length === 3 && status.nodes.every((node) => String(node.state).toLowerCase() === "up" && node.answers) && status.moving === 0;
-  while (!isReady(await nodes[0].status())) {
-    assert(Date.now() < deadline, `three nodes do not form: ${nodes.map((node) => node.words).join("\n")}`);
-    await after_ms(100); // Outside of the page there is nothing to wait on.
-  }
+  nodes = await threeNodes(folder);
 });
 after(async () => {
   await browser?.close();
