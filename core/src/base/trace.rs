@@ -254,10 +254,11 @@ pub struct TraceHash(u128);
 impl TraceHash {
     /// Folds in a batch of words, in order.
     pub fn fold(&mut self, words: &[u32]) {
-        let mut bytes = Vec::with_capacity(16 + words.len() * 4);
-        bytes.extend_from_slice(&self.0.to_le_bytes());
-        for word in words {
-            bytes.extend_from_slice(&word.to_le_bytes());
+        let mut bytes = alloc::vec![0; 16 + words.len() * 4];
+        let (before, rest) = bytes.split_at_mut(16);
+        before.copy_from_slice(&self.0.to_le_bytes());
+        for (four, word) in rest.as_chunks_mut().0.iter_mut().zip(words) {
+            *four = word.to_le_bytes();
         }
         self.0 = hash128(&bytes);
     }
