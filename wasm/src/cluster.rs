@@ -285,7 +285,15 @@ impl Cluster {
     }
     /// Nothing goes between two sides any more.
     pub fn cut(&mut self, one: &[u8], other: &[u8]) -> Result<(), Fault> {
-        between(one, other).try_for_each(|(from, to)| self.act(Action::Cut(from, to)))
+        let links: Vec<_> = between(one, other).collect();
+        // All of it or nothing: half a cut is another one.
+        if self.world.script_room() < links.len() {
+            return Err(kvorum_core::sim::SubmitError(
+                "the script has no room for so many links: start again",
+            )
+            .into());
+        }
+        links.into_iter().try_for_each(|(from, to)| self.act(Action::Cut(from, to)))
     }
     /// Ends all cuts between two sides; those that were asked for and have not begun as well.
     pub fn heal(&mut self, one: &[u8], other: &[u8]) -> Result<(), Fault> {

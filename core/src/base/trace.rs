@@ -33,9 +33,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A string-table entry: index, byte length, bytes packed into words. Never sampled away.
+    /// A string-table entry: index, byte length, bytes packed into words. Never sampled away while a record that is kept names it.
     String = 1,
-    // --- the world (simulator only) ---
+    // --- messages: of the world in the simulator, of each node natively ---
     /// message id (2), from, to, message kind, bytes, request (2) as its asker names it, 0 for none. Kinds of data
     /// messages begin at 256.
     Sent = 10,
@@ -43,6 +43,7 @@ kinds! {
     Received = 11,
     /// message id (2), from, to, reason (0 loss, 1 cut, 2 node down, 3 queue full).
     Lost = 12,
+    // --- the world (simulator only) ---
     /// A node stopped: 0 crash, 1 power loss, 2 pause, 3 wiped.
     Crashed = 13,
     /// A node started again.

@@ -56,7 +56,7 @@ impl core::error::Error for SubmitError {}
 impl World {
     /// Does something next. For a guest's request the number under which it is found in [`World::guest`].
     pub fn submit(&mut self, action: Action) -> Result<Option<GuestNumber>, SubmitError> {
-        if self.script.lines.len() >= SCRIPT_LINES_MAX {
+        if self.script_room() == 0 {
             return Err(SubmitError("the script is full: start again"));
         }
         let at = self.now + Micros(1);
@@ -68,6 +68,10 @@ impl World {
         });
         self.script.lines.insert(self.next_line + behind, Line { at, action });
         Ok(number)
+    }
+    /// How many more things can be done to it.
+    pub fn script_room(&self) -> usize {
+        SCRIPT_LINES_MAX - self.script.lines.len().min(SCRIPT_LINES_MAX)
     }
     /// What was done to this world, and what still will be.
     pub fn script(&self) -> &super::Script {

@@ -134,6 +134,9 @@ pub struct Options {
     pub memtable_bytes: u32,
     /// Bytes of an engine's newest records of keys in use: none, too few, enough.
     pub row_bytes: u32,
+    /// Most events of a run: far above what any takes, for messages that beget messages have no end. `None` for a world that
+    /// somebody watches, which goes on as long as it is let.
+    pub events_max: Option<u64>,
     /// Which bug is built in.
     #[serde(skip)]
     pub sabotage: Sabotage,
@@ -201,6 +204,7 @@ impl Options {
             power_cut: random.chance(1, 4),
             memtable_bytes: [4, 16, 64, 1024][random.below(4) as usize] << 10,
             row_bytes: [0, 8 << 10, 1 << 20][(seed % 3) as usize],
+            events_max: Some(1_500_000),
             sabotage: Sabotage::NONE,
             judged_by: None,
             keep_trace: false,
@@ -225,6 +229,7 @@ impl Options {
             power_cut: false,
             memtable_bytes: 64 << 10,
             row_bytes: 0,
+            events_max: None,
             ..Options::drawn(seed)
         }
     }

@@ -23,8 +23,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use alloc::{format, string::ToString};
 
-/// Most events of a run. An order of magnitude above what any takes: messages that beget messages have no end.
-const EVENTS_MAX: u64 = 1_500_000;
 /// Most wakes at one time.
 const WAKES_MAX: u32 = 10_000;
 /// How soon a node is started again that found no space to start with.
@@ -227,9 +225,9 @@ impl World {
         }
         self.events += 1;
         self.heed();
-        if self.events == EVENTS_MAX {
+        if self.options.events_max == Some(self.events) {
             let waiting = self.queue.busiest(|event| event.name());
-            let text = format!("{EVENTS_MAX} events, and no end: {waiting}");
+            let text = format!("{} events, and no end: {waiting}", self.events);
             self.violations.push(Violation { checker: Checker::C10, at: self.now, text });
         }
         true
