@@ -34,8 +34,17 @@ export type Fault =
 export type Goal = { until: number | "end" } | { events: number };
 
 export type Command =
-  /** `goal`: what it comes to first, however it is paced. */
-  | { kind: "open"; world: WorldOptions; script: string | null; goal: Goal | null; isPlaying: boolean; speed: number }
+  /** `goal`: what it comes to first, however it is paced. `key` and `node`: what is selected from the beginning. */
+  | {
+      kind: "open";
+      world: WorldOptions;
+      script: string | null;
+      goal: Goal | null;
+      isPlaying: boolean;
+      speed: number;
+      key: string | null;
+      node: number | null;
+    }
   | { kind: "play" }
   | { kind: "pause" }
   | { kind: "speed"; speed: number }
@@ -62,7 +71,15 @@ export interface Reproduction {
 export type Post =
   | { kind: "opened"; options: ResolvedOptions; isPlaying: boolean; speed: number }
   | { kind: "frame"; words: Uint32Array; flights: Float64Array; nowUs: number; events: number }
-  | { kind: "pictures"; cluster: ClusterPicture; node: NodePicture | null; key: KeyPicture | null; verdict: Verdict }
+  /** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
+  | {
+      kind: "pictures";
+      cluster: ClusterPicture;
+      node: NodePicture | null;
+      key: KeyPicture | null;
+      askedKey: string | null;
+      verdict: Verdict;
+    }
   | { kind: "playing"; isPlaying: boolean; speed: number }
   | { kind: "asked"; ask: number; verb: Verb; key: string; value: string | null; entry: number; needed: number | null; atUs: number }
   | {
@@ -75,7 +92,8 @@ export type Post =
     }
   /** 0: what a world was opened to come to. */
   | { kind: "ran"; id: number; reached: boolean }
-  | { kind: "link"; id: number; reproduction: Reproduction }
+  /** `null`: there is no world yet. */
+  | { kind: "link"; id: number; reproduction: Reproduction | null }
   /** The world goes on; the command was not done. */
   | { kind: "trouble"; trouble: Trouble }
   /** The world does not go on. `last` leads to the moment before. */

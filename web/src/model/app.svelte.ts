@@ -212,6 +212,8 @@ class PageApp implements App {
       // A link shows a moment; it stays there until somebody goes on.
       isPlaying: events === null,
       speed: this.#speed,
+      key: this.#selectedKey,
+      node: this.#selectedNode,
     });
   }
 
@@ -308,7 +310,7 @@ class PageApp implements App {
       this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
     this.#digest = world.picture.digest;
     // A picture of what was selected before is not one of what is selected now.
-    this.#keyPicture = world.keyPicture?.key === this.#selectedKey ? world.keyPicture : null;
+    this.#keyPicture = world.askedKey === this.#selectedKey ? world.keyPicture : null;
     this.#nodePicture =
       this.#selectedNode !== null && world.nodePicture?.name === world.picture.nodes[this.#selectedNode]?.name
         ? world.nodePicture
@@ -339,6 +341,7 @@ class PageApp implements App {
   // --- what is done ---
 
   #select(key: string | null, node: number | null): void {
+    const isOtherKey = key !== this.#selectedKey;
     this.#selectedKey = key;
     this.#selectedNode = node;
     if (this.#live !== null) {
@@ -346,7 +349,7 @@ class PageApp implements App {
       this.#keyPicture = this.#live.model.keyPicture(key);
       this.#nodePicture = this.#live.model.nodePicture(node);
     } else {
-      if (this.#keyPicture?.key !== key) this.#keyPicture = null;
+      if (isOtherKey) this.#keyPicture = null;
       if (this.#nodePicture?.name !== (node === null ? null : this.#picture?.nodes[node]?.name)) this.#nodePicture = null;
       this.#engine.send({ kind: "select", key, node });
     }

@@ -5,7 +5,7 @@
  */
 import type { Resolve } from "kvorum";
 import type { Reproduction, WorldOptions } from "../engine/protocol.ts";
-import type { Mode, Scene, Trouble } from "./scene.ts";
+import type { Scene, Trouble } from "./scene.ts";
 
 const PREFIX = "#v1.";
 /** Characters of a link that are looked at. */
@@ -199,11 +199,6 @@ export function parseAddress(value: string): Parsed<string> {
   const parts = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]{1,253}):(\d{1,5})$/i.exec(value);
   const port = Number(parts?.[2]);
   return parts !== null && port > 0 && port < 65_536 ? good(value) : bad("an address is HOST:PORT");
-}
-
-/** What the page's mode says of a start. */
-export function modeOf(start: Start): Mode {
-  return start.kind === "live" ? "live" : "simulated";
 }
 
 // --- small parsers ---

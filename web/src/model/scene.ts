@@ -110,8 +110,8 @@ export interface LiveFacts {
   /** One of so many events is drawn. */
   sampledOneIn: number;
   writesPerSecond: number[];
-  /** Slots of keys written in the last second. */
-  landed: { slot: number; atMs: number }[];
+  /** Partitions of keys written in the last second. */
+  landed: { partition: number; atMs: number }[];
   /** Events in each second of the last minute, the latest last; fewer when it was not attached so long. */
   density: number[];
   lastDown: { node: number; reporters: number[]; atMs: number; apartMs: number; backAfterMs: number | null } | null;

@@ -157,6 +157,7 @@ describe("a page", () => {
     const first = await page();
     first.actions.pause();
     first.actions.selectNode(4);
+    first.actions.selectKey("cart");
     await first.app.run({ events: 2_345 });
     await first.settle();
     expect(await first.actions.copyLink()).toBe(true);
@@ -165,6 +166,7 @@ describe("a page", () => {
     const second = await page({ hash });
     expect(second.app.language).toBe("ko");
     expect(second.scene).toMatchObject({ events: 2_345, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
+    expect(second.scene).toMatchObject({ selectedKey: "cart", keyPicture: { key: "cart" }, nodePicture: { name: "n4" } });
   });
 
   it("says so if the link came from a run that it cannot make again", async () => {
@@ -206,6 +208,16 @@ describe("a page", () => {
     actions.startAgain();
     await settle();
     expect(scene).toMatchObject({ trouble: null, isLoading: false, isPlaying: true });
+  });
+
+  it("shows the picture of a key that is longer than its picture's text", async () => {
+    const { scene, actions, settle } = await page();
+    const key = "k".repeat(100);
+    actions.selectKey(key);
+    await settle();
+    expect(scene.keyPicture?.key).toBe(key.slice(0, 64));
+    actions.selectKey("other");
+    expect(scene.keyPicture?.key).not.toBe(key.slice(0, 64));
   });
 
   it("draws from the same objects as long as nothing has changed", async () => {
