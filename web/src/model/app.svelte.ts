@@ -25,6 +25,8 @@ export const SPEED_MIN = 0.1;
 export const SPEED_MAX = 100;
 /** How often a live scene is made anew between events: ages and retry times move. */
 const LIVE_TICK_MS = 100;
+/** Events of many members come together: what they change is shown once. */
+const LIVE_SHOW_MS = 16;
 
 /** What the app touches of the world outside. */
 export interface AppParts {
@@ -83,7 +85,9 @@ class PageApp implements App {
   readonly #parts: AppParts;
   readonly #engine: Engine;
   #world = new WorldModel();
-  #live: { engine: LiveEngine; model: LiveModel; timer: ReturnType<typeof setInterval> } | null = null;
+  #live: { engine: LiveEngine; model: LiveModel; timer: ReturnType<typeof setInterval>; cancelShow: (() => void) | null } | null = null;
+  /** Counts beginnings: a question that was asked for an earlier one is answered too late. */
+  #generation = 0;
   readonly #listeners = new Set<(news: News) => void>();
   #ask = 0;
   /** What the next world is to come to. */
@@ -98,7 +102,10 @@ class PageApp implements App {
 
   #mode = $state.raw<Scene["mode"]>("simulated");
   #isLoading = $state.raw(true);
+  /** Of what the user did or asked for. */
   #trouble = $state.raw<Trouble | null>(null);
+  /** Of the live cluster, as long as it lasts. */
+  #liveTrouble = $state.raw<Trouble | null>(null);
   #fieldTrouble = $state.raw<Scene["fieldTrouble"]>(null);
   #picture = $state.raw<Scene["picture"]>(null);
   #selectedKey = $state.raw<string | null>(null);
@@ -137,11 +144,11 @@ class PageApp implements App {
 
   /** Begins where the address says; an address that says nothing, at the node that served the page, or in the simulation. */
   async begin(): Promise<void> {
+    const generation = this.#generation;
     const start = await startOf(this.#parts.address);
-    if (start.kind === "default") {
-      const address = await this.#parts.isServedByNode();
-      if (address !== null) return this.#attach(address);
-    }
+    const address = start.kind === "default" ? await this.#parts.isServedByNode() : null;
+    if (generation !== this.#generation) return;
+    if (address !== null) return this.#attach(address);
     this.#start(start);
   }
 
@@ -159,6 +166,7 @@ class PageApp implements App {
   }
 
   close(): void {
+    this.#generation += 1;
     this.#detach();
     this.#engine.close();
   }
@@ -187,6 +195,7 @@ class PageApp implements App {
   }
 
   #open(world: WorldOptions, link: Link | null): void {
+    this.#generation += 1;
     this.#detach();
     this.#world = new WorldModel();
     this.#opened = world;
@@ -218,20 +227,21 @@ class PageApp implements App {
   }
 
   #attach(address: string): void {
+    this.#generation += 1;
     this.#detach();
     this.#engine.close();
     const model = new LiveModel(address);
     const engine = new LiveEngine(address, this.#parts.live, (post) => {
       model.on(post);
       this.#tell(model.takeNews());
-      this.#showLive(model);
+      this.#showLiveSoon(model);
     });
     // Ages and retry times move without events.
     const timer = setInterval(() => {
       model.tick(this.#parts.live.wallMs());
       this.#showLive(model);
     }, LIVE_TICK_MS);
-    this.#live = { engine, model, timer };
+    this.#live = { engine, model, timer, cancelShow: null };
     this.#mode = "live";
     this.#isLoading = true;
     this.#trouble = null;
@@ -250,9 +260,11 @@ class PageApp implements App {
   #detach(): void {
     if (this.#live === null) return;
     clearInterval(this.#live.timer);
+    this.#live.cancelShow?.();
     this.#live.engine.close();
     this.#live = null;
     this.#facts = null;
+    this.#liveTrouble = null;
   }
 
   // --- what is heard ---
@@ -317,15 +329,23 @@ class PageApp implements App {
         : null;
   }
 
+  #showLiveSoon(model: LiveModel): void {
+    const live = this.#live;
+    if (live?.model !== model || live.cancelShow !== null) return;
+    live.cancelShow = this.#parts.live.later(LIVE_SHOW_MS, () => this.#showLive(model));
+  }
+
   #showLive(model: LiveModel): void {
     if (this.#live?.model !== model) return;
+    this.#live.cancelShow?.();
+    this.#live.cancelShow = null;
     this.#facts = model.facts();
     this.#requests = model.requests();
     this.#marks = model.marks();
     this.#flights = model.flights();
     this.#nowUs = model.nowUs();
     this.#events = model.events();
-    this.#trouble = model.trouble();
+    this.#liveTrouble = model.trouble();
     this.#picture = model.picture();
     this.#keyPicture = model.keyPicture(this.#selectedKey);
     this.#nodePicture = model.nodePicture(this.#selectedNode);
@@ -406,7 +426,7 @@ class PageApp implements App {
 
   #cutOrHeal(node: number): void {
     const picture = this.#picture;
-    if (picture === null) return;
+    if (picture === null || this.#live !== null) return;
     const others = picture.nodes.map((_, place) => place).filter((place) => place !== node);
     const isCut = picture.cuts.some(([from, to]) => from === node || to === node);
     this.#engine.send({
@@ -426,8 +446,11 @@ class PageApp implements App {
   }
 
   async #copyLink(): Promise<boolean> {
+    if (this.#live !== null) return false;
+    const generation = this.#generation;
     const found = (await this.#engine.reproduction()) ?? this.#last;
-    if (found === null || this.#mode === "live") return false;
+    // Another world is not the one that was asked for.
+    if (found === null || generation !== this.#generation) return false;
     const fragment = await encodeLink(found, {
       key: this.#selectedKey,
       node: this.#selectedNode,
@@ -448,7 +471,10 @@ class PageApp implements App {
   #setMode(mode: Scene["mode"], address?: string): void {
     if (mode === "simulated") return this.#open(DEFAULT_WORLD, null);
     if (address === undefined) {
-      void this.#parts.isServedByNode().then((own) => this.#attach(own ?? ADMIN_DEFAULT));
+      const generation = ++this.#generation;
+      void this.#parts.isServedByNode().then((own) => {
+        if (generation === this.#generation) this.#attach(own ?? ADMIN_DEFAULT);
+      });
       return;
     }
     const parsed = parseAddress(address);
@@ -457,8 +483,11 @@ class PageApp implements App {
   }
 
   #makeActions(): Actions {
-    const fault = (fault: Extract<Parameters<Engine["send"]>[0], { kind: "fault" }>["fault"]): void =>
-      this.#engine.send({ kind: "fault", fault });
+    // A live cluster is looked at, and nothing is done to it.
+    const send = (command: Parameters<Engine["send"]>[0]): void => {
+      if (this.#live === null) this.#engine.send(command);
+    };
+    const fault = (fault: Extract<Parameters<Engine["send"]>[0], { kind: "fault" }>["fault"]): void => send({ kind: "fault", fault });
     return {
       send: () => this.#send(),
       setDraft: (part) => {
@@ -484,10 +513,10 @@ class PageApp implements App {
       merge: (value) => this.#merge(value),
       play: () => this.#pace("play"),
       pause: () => this.#pace("pause"),
-      step: () => this.#engine.send({ kind: "step" }),
+      step: () => send({ kind: "step" }),
       setSpeed: (speed) => {
         this.#speed = within(speed, SPEED_MIN, SPEED_MAX);
-        this.#engine.send({ kind: "speed", speed: this.#speed });
+        send({ kind: "speed", speed: this.#speed });
       },
       startAgain: (seed) => this.#startAgain(seed),
       copyLink: () => this.#copyLink(),
@@ -509,7 +538,7 @@ class PageApp implements App {
     return {
       get mode() { return app.#mode; },
       get isLoading() { return app.#isLoading; },
-      get trouble() { return app.#trouble; },
+      get trouble() { return app.#trouble ?? app.#liveTrouble; },
       get fieldTrouble() { return app.#fieldTrouble; },
       get picture() { return app.#picture; },
       get selectedKey() { return app.#selectedKey; },

@@ -211,9 +211,15 @@ export class LiveModel {
         }
         return;
       }
-      case "refused":
+      case "left":
+        this.#members.delete(post.address);
+        return this.#compose();
+      case "refused": {
+        const member = this.#members.get(post.address);
+        if (member !== undefined) Object.assign(member, { isAttached: false, retryAtMs: null, eventsPerSecond: 0, writesPerSecond: 0 });
         this.#isRefused ||= post.address === this.#address;
-        return;
+        return this.#compose();
+      }
     }
   }
 

@@ -38,7 +38,7 @@ class LocalWorker implements WorkerLike {
   }
 }
 
-async function page(address: { hash?: string; search?: string } = {}, copyFails = false) {
+async function page(address: { hash?: string; search?: string } = {}, copyFails = false, servedBy: () => Promise<string | null> = () => Promise.resolve(null)) {
   const worker = new LocalWorker();
   const shown: string[] = [];
   const copied: string[] = [];
@@ -51,6 +51,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
       fetchJson: () => Promise.reject(new Error("no network here")),
       wallMs: () => 0,
       later: () => () => undefined,
+      isSecure: false,
     },
     address: { hash: "", search: "", ...address },
     showLink: (fragment) => {
@@ -59,7 +60,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
     },
     language: () => "ko",
     copy: (text) => (copyFails ? Promise.reject(new Error("not allowed")) : Promise.resolve(void copied.push(text))),
-    isServedByNode: () => Promise.resolve(null),
+    isServedByNode: servedBy,
   });
   onTestFinished(() => app.close());
   const settle = async (): Promise<void> => {
@@ -218,6 +219,38 @@ describe("a page", () => {
     expect(scene.keyPicture?.key).toBe(key.slice(0, 64));
     actions.selectKey("other");
     expect(scene.keyPicture?.key).not.toBe(key.slice(0, 64));
+  });
+
+  it("does what its user chose last, whatever answers late", async () => {
+    const answers: ((address: string | null) => void)[] = [];
+    const { app, scene, actions, worker, settle } = await page({}, false, () => new Promise((resolve) => answers.push(resolve)));
+    actions.startAgain("8");
+    answers.shift()?.("127.0.0.1:9801");
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", seed: "8" });
+    actions.setMode("live");
+    actions.setMode("simulated");
+    answers.shift()?.("127.0.0.1:9801");
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", trouble: null });
+    actions.setMode("live");
+    app.close();
+    answers.shift()?.(null);
+    await settle();
+    expect(scene.mode).toBe("simulated");
+    expect(worker.clusters.length).toBe(2);
+  });
+
+  it("keeps telling what is wrong with an address while it is attached to another", async () => {
+    const { scene, actions, settle } = await page({ search: "?live=127.0.0.1:9801" });
+    expect(scene).toMatchObject({ mode: "live", trouble: { code: "connectionLost" } });
+    actions.setMode("live", "nowhere");
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await settle();
+    expect(scene.trouble).toMatchObject({ code: "badLink" });
+    expect(await actions.copyLink()).toBe(false);
+    actions.setMode("live", "127.0.0.1:9802");
+    expect(scene.trouble).toMatchObject({ code: "connectionLost", holes: { address: "127.0.0.1:9802" } });
   });
 
   it("draws from the same objects as long as nothing has changed", async () => {

@@ -24,6 +24,7 @@ class Net {
   readonly asked: string[] = [];
   answer: (url: string) => { kind: "json"; value: unknown } | { kind: "refused" } = () => ({ kind: "json", value: { cluster: picture() } });
   #timers: { at: number; then: () => void }[] = [];
+  isSecure = false;
   readonly engine = new LiveEngine(
     A,
     {
@@ -37,6 +38,7 @@ class Net {
         return Promise.resolve().then(() => this.answer(url));
       },
       wallMs: () => this.wall,
+      isSecure: this.isSecure,
       later: (ms, then) => {
         const timer = { at: this.wall + ms, then };
         this.#timers.push(timer);
@@ -146,6 +148,48 @@ describe("connections to live members", () => {
     await net.pass(5_000);
     expect(net.posts.map((post) => post.kind)).toEqual(["lost", "refused"]);
     expect(net.sockets.length).toBe(1);
+    const asked = net.asked.length;
+    net.engine.select("cart", null);
+    await net.pass(5_000);
+    expect(net.asked.length).toBe(asked);
+  });
+
+  it("follow a member to another address, and leave one that is none any more", async () => {
+    const net = new Net();
+    net.engine.start();
+    for (const [address, node] of [[A, "n1"], [B, "n2"], [C, "n3"]] as const) net.first(address, node);
+    net.to(B).ears.onClose();
+    net.to(C).ears.onClose();
+    const moved = "127.0.0.1:9912";
+    const now = picture();
+    now.nodes = [summary("n1", { member: 1, admin: A }), summary("n2", { member: 2, admin: moved })];
+    net.answer = () => ({ kind: "json", value: { cluster: { ...now, epoch: 2 } } });
+    await net.pass(600);
+    expect(net.posts.filter((post) => post.kind === "left").map((post) => post.address)).toEqual([B, C]);
+    net.first(moved, "n2");
+    const count = net.sockets.length;
+    // An older picture brings nobody back.
+    net.answer = () => ({ kind: "json", value: { cluster: picture() } });
+    await net.pass(5_000);
+    expect(net.sockets.length).toBe(count);
+  });
+
+  it("to a member are one, however its address is written", async () => {
+    const net = new Net();
+    net.engine.start();
+    net.first(A, "n1");
+    net.first(B, "n2");
+    net.to(A).ears.onClose();
+    const now = picture();
+    now.nodes = now.nodes.map((node) => (node.name === "n1" ? { ...node, admin: "localhost:9801" } : node));
+    net.answer = () => ({ kind: "json", value: { cluster: now } });
+    await net.pass(600);
+    net.first("localhost:9801", "n1");
+    net.first(A, "n1");
+    expect(net.posts.at(-1)).toMatchObject({ kind: "left", address: A });
+    const count = net.sockets.length;
+    await net.pass(5_000);
+    expect(net.sockets.length).toBe(count);
   });
 });
 
