@@ -5,8 +5,7 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
-import type { Trouble } from "../model/scene.ts";
-import type { Command, Fault, Goal, Post, Reproduction } from "./protocol.ts";
+import type { Command, Fault, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -155,7 +154,7 @@ export class Host {
         const verb = command.kind === "merge" ? "put" : command.verb;
         const put = verb === "put" ? value : null;
         this.#shell.post({ kind: "asked", ask, verb, key, value: put, entry, needed: null, atUs: 0 }, []);
-        return this.#shell.post({ kind: "answered", ask, outcome: "notDone", why: "TRYAGAIN", siblings: 0, atUs: 0 }, []);
+        return this.#shell.post({ kind: "answered", ask, outcome: "notDone", why: "loading", siblings: 0, atUs: 0 }, []);
       }
       case "step":
       case "fault":
@@ -347,7 +346,7 @@ export class Host {
       const { context, siblings } = await reading;
       // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
       const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
-      if (!isAll) throw Object.assign(new Error("some siblings are out of reach"), { code: "NOT_DONE", refusal: "TRYAGAIN" });
+      if (!isAll) throw Object.assign(new Error(), { code: "NOT_DONE", refusal: "outOfReach" });
       return client.put(key, value, { ...quorum, context, run: false });
     };
     await reading.catch(() => undefined);

@@ -2,8 +2,8 @@
  * One event stream and one poll of pictures per member of a live cluster. Read only; lost connections are tried again,
  * and members that a picture names are attached to as they appear.
  */
-import { isRecord } from "../model/link.ts";
-import { type Pictures, type Rates, firstMessage, pictures, rates } from "../model/pictures.ts";
+import { isRecord } from "./json.ts";
+import { type Pictures, type Rates, firstMessage, pictures, rates } from "./pictures.ts";
 import type { ClusterPicture } from "kvorum";
 
 const RETRY_MS_MIN = 250;

@@ -5,7 +5,55 @@
  * value; bulk (events, flights) crosses as transferred arrays.
  */
 import type { ClusterPicture, FLIGHT_FIELDS, KeyPicture, NodePicture, Resolve, ResolvedOptions, Verdict } from "kvorum";
-import type { Trouble, Verb } from "../model/scene.ts";
+
+export type Verb = "put" | "get" | "del";
+
+/** A sentence in the user's language comes of it in the view: `error.${code}` with `holes`. */
+export interface Trouble {
+  code:
+    | "noWasm"
+    | "noWorker"
+    | "panicked"
+    | "badLink"
+    | "badScript"
+    | "badSeed"
+    | "keyTooLong"
+    | "valueTooLong"
+    | "emptyKey"
+    | "connectionLost"
+    | "refused"
+    /** No link leads to this moment; the world goes on. */
+    | "noLink"
+    /** A command that this world does not allow now; the world goes on. */
+    | "notPossible";
+  /** Numbers are written as the user's language does. `what` may be core's own words, which are English. */
+  holes: Readonly<Record<string, string | number>>;
+  /** What stands in the hole `what`, if this page says it itself. */
+  reason?: Reason;
+}
+
+/** A part of such a sentence: `reason.${code}` with `holes`. `field` is the part of a link that it is about, if any. */
+export interface Reason {
+  code:
+    | "laterVersion"
+    | "prefix"
+    | "characters"
+    | "unfolds"
+    | "damaged"
+    | "json"
+    | "object"
+    | "text"
+    | "lengthInCharacters"
+    | "lengthInBytes"
+    | "range"
+    | "choice"
+    | "seed"
+    | "digest"
+    | "quorum"
+    | "address"
+    | "otherTrace";
+  holes: Readonly<Record<string, string | number>>;
+}
 
 /** Numbers of a message under way, as the package packs them. */
 export const FLIGHT_WIDTH: typeof FLIGHT_FIELDS = 8;

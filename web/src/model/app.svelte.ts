@@ -7,7 +7,6 @@
 import { Engine, type EngineParts, browserParts } from "../engine/client.ts";
 import { LiveEngine, type LiveParts, browserLiveParts, isAdminPort } from "../engine/live.ts";
 import type { Goal, Post, Reproduction, WorldOptions } from "../engine/protocol.ts";
-import { expose } from "./debug.ts";
 import { checkDraft } from "./draft.ts";
 import { LiveModel } from "./live.ts";
 import { type Link, type Start, encodeLink, parseAddress, parseSeed, startOf } from "./link.ts";
@@ -73,10 +72,9 @@ export function browserAppParts(): AppParts {
   };
 }
 
-/** Begins at once. With no parts it is this page's own, and shows its debugging face. */
+/** Begins at once. With no parts it is this page's own. */
 export function createApp(parts?: AppParts): App {
   const app = new PageApp(parts ?? browserAppParts());
-  if (parts === undefined) expose(app);
   void app.begin();
   return app;
 }
@@ -297,11 +295,10 @@ class PageApp implements App {
   /** The run that a link led to is compared with the one that it was taken from. */
   async #verify(): Promise<void> {
     const expected = this.#expected?.digest ?? null;
-    const life = this.#world;
+    const generation = this.#generation;
     const found = await this.#engine.reproduction();
-    if (expected === null || found === null || life !== this.#world || found.digest === expected) return;
-    const what = `it was made by another version: trace ${expected}, here ${found.digest}`;
-    this.#trouble = { code: "badLink", holes: { what } };
+    if (expected === null || found === null || generation !== this.#generation || found.digest === expected) return;
+    this.#trouble = { code: "badLink", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
   }
 
   #show(): void {
@@ -445,26 +442,32 @@ class PageApp implements App {
     this.#open({ ...(this.#opened.nodes === undefined ? DEFAULT_WORLD : this.#opened), seed: parsed.value }, null);
   }
 
-  async #copyLink(): Promise<boolean> {
-    if (this.#live !== null) return false;
+  async #copyLink(): ReturnType<Actions["copyLink"]> {
+    if (this.#live !== null) return "none";
     const generation = this.#generation;
     const found = (await this.#engine.reproduction()) ?? this.#last;
     // Another world is not the one that was asked for.
-    if (found === null || generation !== this.#generation) return false;
-    const fragment = await encodeLink(found, {
+    if (found === null || generation !== this.#generation) return "none";
+    const link = await encodeLink(found, {
       key: this.#selectedKey,
       node: this.#selectedNode,
       quorum: this.#quorum,
       language: this.#parts.language(),
       view: this.#view,
     });
-    const url = this.#parts.showLink(fragment);
+    if (generation !== this.#generation) return "none";
+    if (!link.ok) {
+      // A world that stopped says what is more important.
+      if (this.#last === null) this.#trouble = { code: "noLink", holes: {}, reason: link.reason };
+      return "none";
+    }
+    const url = this.#parts.showLink(link.value);
     try {
       await this.#parts.copy(url);
-      return true;
+      return "copied";
     } catch {
       // Without permission the address bar has it.
-      return false;
+      return "shown";
     }
   }
 
@@ -479,7 +482,7 @@ class PageApp implements App {
     }
     const parsed = parseAddress(address);
     if (parsed.ok) this.#attach(parsed.value);
-    else this.#trouble = { code: "badLink", holes: { what: parsed.what } };
+    else this.#trouble = { code: "badLink", holes: {}, reason: parsed.reason };
   }
 
   #makeActions(): Actions {

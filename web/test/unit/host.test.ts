@@ -208,7 +208,7 @@ describe("a host", () => {
     void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
     await desk.pass(100);
     expect(desk.cluster.done.length).toBe(1);
-    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "TRYAGAIN" }]);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "outOfReach" }]);
   });
 
   it("does faults and shows what came of them", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { LiveEngine, type LivePost, type SocketEars } from "../../src/engine/live.ts";
 import { LiveModel } from "../../src/model/live.ts";
-import { Malformed, clusterPicture } from "../../src/model/pictures.ts";
+import { Malformed, clusterPicture } from "../../src/engine/pictures.ts";
 import { MESSAGE } from "../../src/model/message-kinds.ts";
 import { cluster, summary } from "./pictures.ts";
 import { Words } from "./words.ts";
@@ -332,7 +332,7 @@ describe("a live scene", () => {
     const model = attached();
     const atMs = 50_000;
     for (const address of [A, B, C]) {
-      model.on({ kind: "rates", address, rates: { sampled: 8, ms: 1_000, events: 900, reads: 0, writes: 100 }, atMs });
+      model.on({ kind: "rates", address, rates: { sampled: 8, ms: 1_000, events: 900, writes: 100 }, atMs });
     }
     expect(model.facts()).toMatchObject({ eventsPerSecond: 2_700, sampledOneIn: 8, writesPerSecond: [100, 100, 100] });
     model.on({ kind: "batch", address: A, words: new Words().string(5, "foo").record("cellMerged", 1, 1_500_000, 37, 5, 1, 1).array, atMs });
