@@ -231,6 +231,8 @@ class PageApp implements App {
     const model = new LiveModel(address);
     const engine = new LiveEngine(address, this.#parts.live, (post) => {
       model.on(post);
+      // Whatever was wrong with what the user wanted instead, here is a cluster.
+      if (post.kind === "attached") this.#trouble = null;
       this.#tell(model.takeNews());
       this.#showLiveSoon(model);
     });
@@ -461,6 +463,7 @@ class PageApp implements App {
       if (this.#last === null) this.#trouble = { code: "noLink", holes: {}, reason: link.reason };
       return "none";
     }
+    if (this.#trouble?.code === "noLink") this.#trouble = null;
     const url = this.#parts.showLink(link.value);
     try {
       await this.#parts.copy(url);

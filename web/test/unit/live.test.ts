@@ -24,7 +24,6 @@ class Net {
   readonly asked: string[] = [];
   answer: (url: string) => { kind: "json"; value: unknown } | { kind: "refused" } = () => ({ kind: "json", value: { cluster: picture() } });
   #timers: { at: number; then: () => void }[] = [];
-  isSecure = false;
   readonly engine = new LiveEngine(
     A,
     {
@@ -38,7 +37,7 @@ class Net {
         return Promise.resolve().then(() => this.answer(url));
       },
       wallMs: () => this.wall,
-      isSecure: this.isSecure,
+      isSecure: false,
       later: (ms, then) => {
         const timer = { at: this.wall + ms, then };
         this.#timers.push(timer);
@@ -78,6 +77,25 @@ describe("connections to live members", () => {
     net.first(A, "n1");
     net.first(B, "n2");
     expect(net.sockets.map((socket) => socket.address)).toEqual([A, B, C]);
+  });
+
+  it("are by TLS for a page that came by TLS", async () => {
+    const urls: string[] = [];
+    const parts = {
+      openSocket: (url: string) => {
+        urls.push(url);
+        return { close: () => undefined };
+      },
+      fetchJson: (url: string) => Promise.reject(new Error(String(urls.push(url)))),
+      wallMs: () => 0,
+      later: () => () => undefined,
+      isSecure: true,
+    };
+    const engine = new LiveEngine(A, parts, () => undefined);
+    engine.start();
+    engine.select("cart", null);
+    await Promise.resolve();
+    expect(urls).toEqual([`wss://${A}/events`, `https://${A}/picture?key=cart`]);
   });
 
   it("carry words in little-endian, rates and gaps", () => {
