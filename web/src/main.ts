@@ -1,6 +1,7 @@
 /** Mounts the view on the model: the only place that knows both. */
 import { mount } from "svelte";
 import { createApp } from "./model/app.svelte.ts";
+import { expose } from "./model/debug.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import App from "./view/App.svelte";
@@ -8,6 +9,7 @@ import App from "./view/App.svelte";
 const target = document.getElementById("app");
 if (target !== null) {
   const app = createApp();
+  expose(app);
   mount(App, {
     target,
     props: {

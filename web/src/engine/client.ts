@@ -3,8 +3,7 @@
  *
  * A panicked module cannot be used again, so every new world after one gets a new worker.
  */
-import type { Trouble } from "../model/scene.ts";
-import type { Command, Goal, Post, Reproduction } from "./protocol.ts";
+import type { Command, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
 
 type OpenCommand = Extract<Command, { kind: "open" }>;
 

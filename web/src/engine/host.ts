@@ -5,8 +5,7 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
-import type { Trouble } from "../model/scene.ts";
-import type { Command, Fault, Goal, Post, Reproduction } from "./protocol.ts";
+import type { Command, Fault, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -91,7 +90,7 @@ export class Host {
       return this.#goOn();
     }
     const cluster = this.#cluster;
-    if (cluster === null) return;
+    if (cluster === null) return this.#performNowhere(command);
     const life = this.#life;
     try {
       await this.#perform(cluster, command);
@@ -110,7 +109,7 @@ export class Host {
         if (!this.#isPlaying) this.#show(cluster);
         return this.#goOn();
       case "speed":
-        this.#speed = Math.min(100, Math.max(0.1, command.speed));
+        this.#speed = speedOf(command.speed);
         return this.#shell.post({ kind: "playing", isPlaying: this.#isPlaying, speed: this.#speed }, []);
       case "step":
         return this.#step(cluster);
@@ -132,6 +131,38 @@ export class Host {
     }
   }
 
+  /** While a world loads: how it is to begin is remembered, and whoever waits for an answer has one. */
+  #performNowhere(command: Exclude<Command, { kind: "open" | "drawn" }>): void {
+    switch (command.kind) {
+      case "play":
+      case "pause":
+        this.#isPlaying = command.kind === "play";
+        return;
+      case "speed":
+        this.#speed = speedOf(command.speed);
+        return;
+      case "select":
+        this.#selected = { key: command.key, node: command.node };
+        return;
+      case "run":
+        return this.#shell.post({ kind: "ran", id: command.id, reached: false }, []);
+      case "link":
+        return this.#shell.post({ kind: "link", id: command.id, reproduction: null }, []);
+      case "ask":
+      case "merge": {
+        const { ask, key, value, through: entry } = command;
+        const verb = command.kind === "merge" ? "put" : command.verb;
+        const put = verb === "put" ? value : null;
+        this.#shell.post({ kind: "asked", ask, verb, key, value: put, entry, needed: null, atUs: 0 }, []);
+        return this.#shell.post({ kind: "answered", ask, outcome: "notDone", why: "loading", siblings: 0, atUs: 0 }, []);
+      }
+      case "step":
+      case "fault":
+        // Nothing waits for these, and there is nothing yet that they could be done to.
+        return;
+    }
+  }
+
   // --- worlds ---
 
   async #open(command: Extract<Command, { kind: "open" }>): Promise<void> {
@@ -145,6 +176,7 @@ export class Host {
     this.#asks.clear();
     this.#isPlaying = command.isPlaying;
     this.#speed = command.speed;
+    this.#selected = { key: command.key, node: command.node };
     try {
       const script = command.script === null ? {} : { script: command.script };
       const cluster = await this.#shell.create({ ...command.world, ...script });
@@ -257,6 +289,7 @@ export class Host {
         kind: "pictures",
         cluster: picture,
         key: key === null ? null : keyPictureOf(cluster, key),
+        askedKey: key,
         node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
         verdict,
       },
@@ -313,7 +346,7 @@ export class Host {
       const { context, siblings } = await reading;
       // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
       const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
-      if (!isAll) throw Object.assign(new Error("some siblings are out of reach"), { code: "NOT_DONE", refusal: "TRYAGAIN" });
+      if (!isAll) throw Object.assign(new Error(), { code: "NOT_DONE", refusal: "outOfReach" });
       return client.put(key, value, { ...quorum, context, run: false });
     };
     await reading.catch(() => undefined);
@@ -382,7 +415,8 @@ export class Host {
   #onError(error: unknown): void {
     const { code, message } = errorOf(error);
     if (code === "CLOSED") return;
-    if (code === "INVALID_ARGUMENT" && this.#cluster !== null) {
+    // Refused, with the world as it was: a wrong place, or a script that takes no more.
+    if (isRefusal(code) && this.#cluster !== null) {
       const trouble: Trouble = { code: "notPossible", holes: { what: message } };
       return this.#shell.post({ kind: "trouble", trouble }, []);
     }
@@ -399,6 +433,7 @@ function troubleOf(code: string | null, message: string, last: Reproduction | nu
     case "BAD_SCRIPT":
       return { code: "badScript", holes: { what: message } };
     case "INVALID_ARGUMENT":
+    case "NOT_DONE":
       return { code: "badLink", holes: { what: message } };
     case "LOAD_FAILED":
       return { code: "noWasm", holes: { what: message } };
@@ -408,8 +443,17 @@ function troubleOf(code: string | null, message: string, last: Reproduction | nu
   }
 }
 
+/** Nothing was done, and the world goes on. */
+function isRefusal(code: string | null): boolean {
+  return code === "NOT_DONE" || code === "INVALID_ARGUMENT";
+}
+
 function isAnswer(code: string | null): boolean {
-  return code === "NOT_DONE" || code === "IN_DOUBT" || code === "INVALID_ARGUMENT";
+  return isRefusal(code) || code === "IN_DOUBT";
+}
+
+function speedOf(speed: number): number {
+  return Math.min(100, Math.max(0.1, speed));
 }
 
 function errorOf(error: unknown): { code: string | null; refusal: string | null; message: string } {
@@ -442,7 +486,7 @@ function unlessRefused<T>(take: () => T): T | null {
   try {
     return take();
   } catch (error) {
-    if (errorOf(error).code === "INVALID_ARGUMENT" || errorOf(error).code === "NOT_DONE") return null;
+    if (isRefusal(errorOf(error).code)) return null;
     throw error;
   }
 }

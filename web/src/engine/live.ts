@@ -2,8 +2,8 @@
  * One event stream and one poll of pictures per member of a live cluster. Read only; lost connections are tried again,
  * and members that a picture names are attached to as they appear.
  */
-import { isRecord } from "../model/link.ts";
-import { type Pictures, type Rates, firstMessage, pictures, rates } from "../model/pictures.ts";
+import { isRecord } from "./json.ts";
+import { type Pictures, type Rates, firstMessage, pictures, rates } from "./pictures.ts";
 import type { ClusterPicture } from "kvorum";
 
 const RETRY_MS_MIN = 250;
@@ -35,6 +35,8 @@ export interface LiveParts {
   wallMs(): number;
   /** Returns what calls it off. */
   later(ms: number, then: () => void): () => void;
+  /** The page came by TLS: its browser lets it ask nobody otherwise. */
+  readonly isSecure: boolean;
 }
 
 export type LivePost =
@@ -44,6 +46,8 @@ export type LivePost =
   | { kind: "dropped"; address: string; count: number }
   | { kind: "pictures"; address: string; pictures: Pictures; key: string | null; atMs: number }
   | { kind: "lost"; address: string; atMs: number; retryAtMs: number }
+  /** It is no member any more, or has another address now. */
+  | { kind: "left"; address: string; atMs: number }
   /** The server forbids it; it is not asked again. */
   | { kind: "refused"; address: string; atMs: number };
 
@@ -59,6 +63,7 @@ export function browserLiveParts(): LiveParts {
     fetchJson: async (url, timeoutMs) => {
       const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), cache: "no-store" });
       if (response.status === 401 || response.status === 403) return { kind: "refused" };
+      if (!response.ok) throw new Error(`${url} answers ${response.status}`);
       const value: unknown = await response.json();
       return { kind: "json", value };
     },
@@ -67,6 +72,7 @@ export function browserLiveParts(): LiveParts {
       const timer = setTimeout(then, ms);
       return () => clearTimeout(timer);
     },
+    isSecure: location.protocol === "https:",
   };
 }
 
@@ -90,6 +96,7 @@ interface Member {
   life: number;
   socket: Socket | null;
   isAttached: boolean;
+  isRefused: boolean;
   retryMs: number;
   cancelRetry: (() => void) | null;
   isPolled: boolean;
@@ -103,6 +110,8 @@ export class LiveEngine {
   #selected: { key: string | null; node: string | null } = { key: null, node: null };
   #cancelPoll: (() => void) | null = null;
   #isClosed = false;
+  /** The latest that a picture had: what an older one says of who is a member is not believed. */
+  #epoch = 0;
 
   constructor(address: string, parts: LiveParts, listener: (post: LivePost) => void) {
     this.#first = address;
@@ -124,10 +133,7 @@ export class LiveEngine {
   close(): void {
     this.#isClosed = true;
     this.#cancelPoll?.();
-    for (const member of this.#members.values()) {
-      member.cancelRetry?.();
-      member.socket?.close();
-    }
+    for (const member of this.#members.values()) this.#leave(member);
     this.#members.clear();
   }
 
@@ -141,6 +147,7 @@ export class LiveEngine {
       life: 0,
       socket: null,
       isAttached: false,
+      isRefused: false,
       retryMs: RETRY_MS_MIN,
       cancelRetry: null,
       isPolled: false,
@@ -149,10 +156,26 @@ export class LiveEngine {
     this.#connect(member);
   }
 
+  /** Nothing that it still says is heard. */
+  #leave(member: Member): void {
+    member.life += 1;
+    member.isAttached = false;
+    member.cancelRetry?.();
+    member.cancelRetry = null;
+    member.socket?.close();
+    member.socket = null;
+  }
+
+  #drop(member: Member): void {
+    this.#leave(member);
+    this.#members.delete(member.address);
+    this.#listener({ kind: "left", address: member.address, atMs: this.#parts.wallMs() });
+  }
+
   #connect(member: Member): void {
     const life = (member.life += 1);
     try {
-      member.socket = this.#parts.openSocket(`ws://${member.address}/events`, {
+      member.socket = this.#parts.openSocket(`${this.#parts.isSecure ? "wss" : "ws"}://${member.address}/events`, {
         onMessage: (data) => {
           if (member.life === life) this.#onMessage(member, data);
         },
@@ -170,7 +193,9 @@ export class LiveEngine {
     member.life += 1;
     member.socket = null;
     member.isAttached = false;
-    if (this.#isClosed) return;
+    if (this.#isClosed || member.isRefused) return;
+    // Who comes back may be another cluster, whose epochs begin anew.
+    if (![...this.#members.values()].some((one) => one.isAttached)) this.#epoch = 0;
     const atMs = this.#parts.wallMs();
     this.#listener({ kind: "lost", address: member.address, atMs, retryAtMs: atMs + member.retryMs });
     member.cancelRetry = this.#parts.later(member.retryMs, () => this.#connect(member));
@@ -198,6 +223,8 @@ export class LiveEngine {
         return this.#listener({ kind: "rates", address: member.address, rates: rates(value, "rates"), atMs });
       }
       const { node, picture } = firstMessage(value, "snapshot");
+      // The same member, by another name of its address.
+      if (this.#isAttachedTo(node, member)) return this.#drop(member);
       member.node = node;
       member.isAttached = true;
       member.retryMs = RETRY_MS_MIN;
@@ -208,12 +235,24 @@ export class LiveEngine {
     }
   }
 
-  /** Attaches to all members that a picture names. */
+  #isAttachedTo(node: string, except: Member | null = null): boolean {
+    return [...this.#members.values()].some((member) => member !== except && member.isAttached && member.node === node);
+  }
+
+  /** Attaches to all members that a picture names, and leaves those that it does not and that do not answer. */
   #meet(picture: ClusterPicture): void {
-    const known = new Set([...this.#members.values()].map((member) => member.node));
-    for (const node of picture.nodes) {
-      // The first address may be another name of a member's.
-      if (node.admin !== "" && !known.has(node.name)) this.#attach(node.admin);
+    // A picture of nobody is of a node that is no member yet.
+    if (picture.nodes.length === 0 || picture.epoch < this.#epoch) return;
+    this.#epoch = picture.epoch;
+    const names = new Set(picture.nodes.map((node) => node.name));
+    const addresses = new Set(picture.nodes.map((node) => node.admin));
+    for (const member of [...this.#members.values()]) {
+      // The first address may be another name of a member's, by which the page can reach it when it cannot by its own.
+      const isKept = member.address === this.#first ? member.node === null || names.has(member.node) : addresses.has(member.address);
+      if (!member.isAttached && !isKept) this.#drop(member);
+    }
+    for (const { name, admin } of picture.nodes) {
+      if (admin !== "" && !this.#isAttachedTo(name)) this.#attach(admin);
     }
   }
 
@@ -227,18 +266,19 @@ export class LiveEngine {
   }
 
   async #poll(member: Member): Promise<void> {
-    if (member.isPolled || this.#isClosed) return;
+    if (member.isPolled || member.isRefused || this.#isClosed) return;
     member.isPolled = true;
     const { key, node } = this.#selected;
     const query = new URLSearchParams();
     if (key !== null) query.set("key", key);
     if (node !== null && node === member.node) query.set("node", "1");
     try {
-      const answer = await this.#parts.fetchJson(`http://${member.address}/picture?${query.toString()}`, ANSWER_MS_MAX);
-      if (this.#isClosed) return;
+      const answer = await this.#parts.fetchJson(`${this.#parts.isSecure ? "https" : "http"}://${member.address}/picture?${query.toString()}`, ANSWER_MS_MAX);
+      if (this.#isClosed || this.#members.get(member.address) !== member) return;
       const atMs = this.#parts.wallMs();
       if (answer.kind === "refused") {
-        member.cancelRetry?.();
+        member.isRefused = true;
+        this.#leave(member);
         this.#listener({ kind: "refused", address: member.address, atMs });
         return;
       }

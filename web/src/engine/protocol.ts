@@ -5,7 +5,55 @@
  * value; bulk (events, flights) crosses as transferred arrays.
  */
 import type { ClusterPicture, FLIGHT_FIELDS, KeyPicture, NodePicture, Resolve, ResolvedOptions, Verdict } from "kvorum";
-import type { Trouble, Verb } from "../model/scene.ts";
+
+export type Verb = "put" | "get" | "del";
+
+/** A sentence in the user's language comes of it in the view: `error.${code}` with `holes`. */
+export interface Trouble {
+  code:
+    | "noWasm"
+    | "noWorker"
+    | "panicked"
+    | "badLink"
+    | "badScript"
+    | "badSeed"
+    | "keyTooLong"
+    | "valueTooLong"
+    | "emptyKey"
+    | "connectionLost"
+    | "refused"
+    /** No link leads to this moment; the world goes on. */
+    | "noLink"
+    /** A command that this world does not allow now; the world goes on. */
+    | "notPossible";
+  /** Numbers are written as the user's language does. `what` may be core's own words, which are English. */
+  holes: Readonly<Record<string, string | number>>;
+  /** What stands in the hole `what`, if this page says it itself. */
+  reason?: Reason;
+}
+
+/** A part of such a sentence: `reason.${code}` with `holes`. `field` is the part of a link that it is about, if any. */
+export interface Reason {
+  code:
+    | "laterVersion"
+    | "prefix"
+    | "characters"
+    | "unfolds"
+    | "damaged"
+    | "json"
+    | "object"
+    | "text"
+    | "lengthInCharacters"
+    | "lengthInBytes"
+    | "range"
+    | "choice"
+    | "seed"
+    | "digest"
+    | "quorum"
+    | "address"
+    | "otherTrace";
+  holes: Readonly<Record<string, string | number>>;
+}
 
 /** Numbers of a message under way, as the package packs them. */
 export const FLIGHT_WIDTH: typeof FLIGHT_FIELDS = 8;
@@ -34,8 +82,17 @@ export type Fault =
 export type Goal = { until: number | "end" } | { events: number };
 
 export type Command =
-  /** `goal`: what it comes to first, however it is paced. */
-  | { kind: "open"; world: WorldOptions; script: string | null; goal: Goal | null; isPlaying: boolean; speed: number }
+  /** `goal`: what it comes to first, however it is paced. `key` and `node`: what is selected from the beginning. */
+  | {
+      kind: "open";
+      world: WorldOptions;
+      script: string | null;
+      goal: Goal | null;
+      isPlaying: boolean;
+      speed: number;
+      key: string | null;
+      node: number | null;
+    }
   | { kind: "play" }
   | { kind: "pause" }
   | { kind: "speed"; speed: number }
@@ -62,7 +119,15 @@ export interface Reproduction {
 export type Post =
   | { kind: "opened"; options: ResolvedOptions; isPlaying: boolean; speed: number }
   | { kind: "frame"; words: Uint32Array; flights: Float64Array; nowUs: number; events: number }
-  | { kind: "pictures"; cluster: ClusterPicture; node: NodePicture | null; key: KeyPicture | null; verdict: Verdict }
+  /** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
+  | {
+      kind: "pictures";
+      cluster: ClusterPicture;
+      node: NodePicture | null;
+      key: KeyPicture | null;
+      askedKey: string | null;
+      verdict: Verdict;
+    }
   | { kind: "playing"; isPlaying: boolean; speed: number }
   | { kind: "asked"; ask: number; verb: Verb; key: string; value: string | null; entry: number; needed: number | null; atUs: number }
   | {
@@ -75,7 +140,8 @@ export type Post =
     }
   /** 0: what a world was opened to come to. */
   | { kind: "ran"; id: number; reached: boolean }
-  | { kind: "link"; id: number; reproduction: Reproduction }
+  /** `null`: there is no world yet. */
+  | { kind: "link"; id: number; reproduction: Reproduction | null }
   /** The world goes on; the command was not done. */
   | { kind: "trouble"; trouble: Trouble }
   /** The world does not go on. `last` leads to the moment before. */

@@ -7,7 +7,6 @@
 import { Engine, type EngineParts, browserParts } from "../engine/client.ts";
 import { LiveEngine, type LiveParts, browserLiveParts, isAdminPort } from "../engine/live.ts";
 import type { Goal, Post, Reproduction, WorldOptions } from "../engine/protocol.ts";
-import { expose } from "./debug.ts";
 import { checkDraft } from "./draft.ts";
 import { LiveModel } from "./live.ts";
 import { type Link, type Start, encodeLink, parseAddress, parseSeed, startOf } from "./link.ts";
@@ -25,6 +24,8 @@ export const SPEED_MIN = 0.1;
 export const SPEED_MAX = 100;
 /** How often a live scene is made anew between events: ages and retry times move. */
 const LIVE_TICK_MS = 100;
+/** Events of many members come together: what they change is shown once. */
+const LIVE_SHOW_MS = 16;
 
 /** What the app touches of the world outside. */
 export interface AppParts {
@@ -71,10 +72,9 @@ export function browserAppParts(): AppParts {
   };
 }
 
-/** Begins at once. With no parts it is this page's own, and shows its debugging face. */
+/** Begins at once. With no parts it is this page's own. */
 export function createApp(parts?: AppParts): App {
   const app = new PageApp(parts ?? browserAppParts());
-  if (parts === undefined) expose(app);
   void app.begin();
   return app;
 }
@@ -83,7 +83,9 @@ class PageApp implements App {
   readonly #parts: AppParts;
   readonly #engine: Engine;
   #world = new WorldModel();
-  #live: { engine: LiveEngine; model: LiveModel; timer: ReturnType<typeof setInterval> } | null = null;
+  #live: { engine: LiveEngine; model: LiveModel; timer: ReturnType<typeof setInterval>; cancelShow: (() => void) | null } | null = null;
+  /** Counts beginnings: a question that was asked for an earlier one is answered too late. */
+  #generation = 0;
   readonly #listeners = new Set<(news: News) => void>();
   #ask = 0;
   /** What the next world is to come to. */
@@ -98,7 +100,10 @@ class PageApp implements App {
 
   #mode = $state.raw<Scene["mode"]>("simulated");
   #isLoading = $state.raw(true);
+  /** Of what the user did or asked for. */
   #trouble = $state.raw<Trouble | null>(null);
+  /** Of the live cluster, as long as it lasts. */
+  #liveTrouble = $state.raw<Trouble | null>(null);
   #fieldTrouble = $state.raw<Scene["fieldTrouble"]>(null);
   #picture = $state.raw<Scene["picture"]>(null);
   #selectedKey = $state.raw<string | null>(null);
@@ -137,11 +142,11 @@ class PageApp implements App {
 
   /** Begins where the address says; an address that says nothing, at the node that served the page, or in the simulation. */
   async begin(): Promise<void> {
+    const generation = this.#generation;
     const start = await startOf(this.#parts.address);
-    if (start.kind === "default") {
-      const address = await this.#parts.isServedByNode();
-      if (address !== null) return this.#attach(address);
-    }
+    const address = start.kind === "default" ? await this.#parts.isServedByNode() : null;
+    if (generation !== this.#generation) return;
+    if (address !== null) return this.#attach(address);
     this.#start(start);
   }
 
@@ -159,6 +164,7 @@ class PageApp implements App {
   }
 
   close(): void {
+    this.#generation += 1;
     this.#detach();
     this.#engine.close();
   }
@@ -187,6 +193,7 @@ class PageApp implements App {
   }
 
   #open(world: WorldOptions, link: Link | null): void {
+    this.#generation += 1;
     this.#detach();
     this.#world = new WorldModel();
     this.#opened = world;
@@ -212,24 +219,29 @@ class PageApp implements App {
       // A link shows a moment; it stays there until somebody goes on.
       isPlaying: events === null,
       speed: this.#speed,
+      key: this.#selectedKey,
+      node: this.#selectedNode,
     });
   }
 
   #attach(address: string): void {
+    this.#generation += 1;
     this.#detach();
     this.#engine.close();
     const model = new LiveModel(address);
     const engine = new LiveEngine(address, this.#parts.live, (post) => {
       model.on(post);
+      // Whatever was wrong with what the user wanted instead, here is a cluster.
+      if (post.kind === "attached") this.#trouble = null;
       this.#tell(model.takeNews());
-      this.#showLive(model);
+      this.#showLiveSoon(model);
     });
     // Ages and retry times move without events.
     const timer = setInterval(() => {
       model.tick(this.#parts.live.wallMs());
       this.#showLive(model);
     }, LIVE_TICK_MS);
-    this.#live = { engine, model, timer };
+    this.#live = { engine, model, timer, cancelShow: null };
     this.#mode = "live";
     this.#isLoading = true;
     this.#trouble = null;
@@ -248,9 +260,11 @@ class PageApp implements App {
   #detach(): void {
     if (this.#live === null) return;
     clearInterval(this.#live.timer);
+    this.#live.cancelShow?.();
     this.#live.engine.close();
     this.#live = null;
     this.#facts = null;
+    this.#liveTrouble = null;
   }
 
   // --- what is heard ---
@@ -283,11 +297,10 @@ class PageApp implements App {
   /** The run that a link led to is compared with the one that it was taken from. */
   async #verify(): Promise<void> {
     const expected = this.#expected?.digest ?? null;
-    const life = this.#world;
+    const generation = this.#generation;
     const found = await this.#engine.reproduction();
-    if (expected === null || found === null || life !== this.#world || found.digest === expected) return;
-    const what = `it was made by another version: trace ${expected}, here ${found.digest}`;
-    this.#trouble = { code: "badLink", holes: { what } };
+    if (expected === null || found === null || generation !== this.#generation || found.digest === expected) return;
+    this.#trouble = { code: "badLink", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
   }
 
   #show(): void {
@@ -308,22 +321,30 @@ class PageApp implements App {
       this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
     this.#digest = world.picture.digest;
     // A picture of what was selected before is not one of what is selected now.
-    this.#keyPicture = world.keyPicture?.key === this.#selectedKey ? world.keyPicture : null;
+    this.#keyPicture = world.askedKey === this.#selectedKey ? world.keyPicture : null;
     this.#nodePicture =
       this.#selectedNode !== null && world.nodePicture?.name === world.picture.nodes[this.#selectedNode]?.name
         ? world.nodePicture
         : null;
   }
 
+  #showLiveSoon(model: LiveModel): void {
+    const live = this.#live;
+    if (live?.model !== model || live.cancelShow !== null) return;
+    live.cancelShow = this.#parts.live.later(LIVE_SHOW_MS, () => this.#showLive(model));
+  }
+
   #showLive(model: LiveModel): void {
     if (this.#live?.model !== model) return;
+    this.#live.cancelShow?.();
+    this.#live.cancelShow = null;
     this.#facts = model.facts();
     this.#requests = model.requests();
     this.#marks = model.marks();
     this.#flights = model.flights();
     this.#nowUs = model.nowUs();
     this.#events = model.events();
-    this.#trouble = model.trouble();
+    this.#liveTrouble = model.trouble();
     this.#picture = model.picture();
     this.#keyPicture = model.keyPicture(this.#selectedKey);
     this.#nodePicture = model.nodePicture(this.#selectedNode);
@@ -339,6 +360,7 @@ class PageApp implements App {
   // --- what is done ---
 
   #select(key: string | null, node: number | null): void {
+    const isOtherKey = key !== this.#selectedKey;
     this.#selectedKey = key;
     this.#selectedNode = node;
     if (this.#live !== null) {
@@ -346,7 +368,7 @@ class PageApp implements App {
       this.#keyPicture = this.#live.model.keyPicture(key);
       this.#nodePicture = this.#live.model.nodePicture(node);
     } else {
-      if (this.#keyPicture?.key !== key) this.#keyPicture = null;
+      if (isOtherKey) this.#keyPicture = null;
       if (this.#nodePicture?.name !== (node === null ? null : this.#picture?.nodes[node]?.name)) this.#nodePicture = null;
       this.#engine.send({ kind: "select", key, node });
     }
@@ -403,7 +425,7 @@ class PageApp implements App {
 
   #cutOrHeal(node: number): void {
     const picture = this.#picture;
-    if (picture === null) return;
+    if (picture === null || this.#live !== null) return;
     const others = picture.nodes.map((_, place) => place).filter((place) => place !== node);
     const isCut = picture.cuts.some(([from, to]) => from === node || to === node);
     this.#engine.send({
@@ -422,40 +444,56 @@ class PageApp implements App {
     this.#open({ ...(this.#opened.nodes === undefined ? DEFAULT_WORLD : this.#opened), seed: parsed.value }, null);
   }
 
-  async #copyLink(): Promise<boolean> {
+  async #copyLink(): ReturnType<Actions["copyLink"]> {
+    if (this.#live !== null) return "none";
+    const generation = this.#generation;
     const found = (await this.#engine.reproduction()) ?? this.#last;
-    if (found === null || this.#mode === "live") return false;
-    const fragment = await encodeLink(found, {
+    // Another world is not the one that was asked for.
+    if (found === null || generation !== this.#generation) return "none";
+    const link = await encodeLink(found, {
       key: this.#selectedKey,
       node: this.#selectedNode,
       quorum: this.#quorum,
       language: this.#parts.language(),
       view: this.#view,
     });
-    const url = this.#parts.showLink(fragment);
+    if (generation !== this.#generation) return "none";
+    if (!link.ok) {
+      // A world that stopped says what is more important.
+      if (this.#last === null) this.#trouble = { code: "noLink", holes: {}, reason: link.reason };
+      return "none";
+    }
+    if (this.#trouble?.code === "noLink") this.#trouble = null;
+    const url = this.#parts.showLink(link.value);
     try {
       await this.#parts.copy(url);
-      return true;
+      return "copied";
     } catch {
       // Without permission the address bar has it.
-      return false;
+      return "shown";
     }
   }
 
   #setMode(mode: Scene["mode"], address?: string): void {
     if (mode === "simulated") return this.#open(DEFAULT_WORLD, null);
     if (address === undefined) {
-      void this.#parts.isServedByNode().then((own) => this.#attach(own ?? ADMIN_DEFAULT));
+      const generation = ++this.#generation;
+      void this.#parts.isServedByNode().then((own) => {
+        if (generation === this.#generation) this.#attach(own ?? ADMIN_DEFAULT);
+      });
       return;
     }
     const parsed = parseAddress(address);
     if (parsed.ok) this.#attach(parsed.value);
-    else this.#trouble = { code: "badLink", holes: { what: parsed.what } };
+    else this.#trouble = { code: "badLink", holes: {}, reason: parsed.reason };
   }
 
   #makeActions(): Actions {
-    const fault = (fault: Extract<Parameters<Engine["send"]>[0], { kind: "fault" }>["fault"]): void =>
-      this.#engine.send({ kind: "fault", fault });
+    // A live cluster is looked at, and nothing is done to it.
+    const send = (command: Parameters<Engine["send"]>[0]): void => {
+      if (this.#live === null) this.#engine.send(command);
+    };
+    const fault = (fault: Extract<Parameters<Engine["send"]>[0], { kind: "fault" }>["fault"]): void => send({ kind: "fault", fault });
     return {
       send: () => this.#send(),
       setDraft: (part) => {
@@ -481,10 +519,10 @@ class PageApp implements App {
       merge: (value) => this.#merge(value),
       play: () => this.#pace("play"),
       pause: () => this.#pace("pause"),
-      step: () => this.#engine.send({ kind: "step" }),
+      step: () => send({ kind: "step" }),
       setSpeed: (speed) => {
         this.#speed = within(speed, SPEED_MIN, SPEED_MAX);
-        this.#engine.send({ kind: "speed", speed: this.#speed });
+        send({ kind: "speed", speed: this.#speed });
       },
       startAgain: (seed) => this.#startAgain(seed),
       copyLink: () => this.#copyLink(),
@@ -506,7 +544,7 @@ class PageApp implements App {
     return {
       get mode() { return app.#mode; },
       get isLoading() { return app.#isLoading; },
-      get trouble() { return app.#trouble; },
+      get trouble() { return app.#trouble ?? app.#liveTrouble; },
       get fieldTrouble() { return app.#fieldTrouble; },
       get picture() { return app.#picture; },
       get selectedKey() { return app.#selectedKey; },

@@ -1,11 +1,10 @@
 /** What the composer may send: limits as core has them, told before anything is sent. */
 import type { Scene, Trouble } from "./scene.ts";
 
-export const KEY_BYTES_MAX = 64 << 10;
+export const KEY_BYTES_MAX = 65_535;
 export const VALUE_BYTES_MAX = 16 << 20;
 
 const UTF8 = new TextEncoder();
-const FORMAT = new Intl.NumberFormat("en");
 
 /** What is wrong with a draft, and in which field; `null` if nothing is. */
 export function checkDraft(draft: Scene["draft"]): Scene["fieldTrouble"] {
@@ -16,9 +15,14 @@ export function checkDraft(draft: Scene["draft"]): Scene["fieldTrouble"] {
   return value === null ? null : { field: "value", trouble: value };
 }
 
+/** Bytes of a text as UTF-8. */
+export function bytesOf(text: string): number {
+  return UTF8.encode(text).length;
+}
+
 function tooLong(code: Trouble["code"], text: string, bytesMax: number): Trouble | null {
   // A character has at most three bytes for each unit of its text.
   if (text.length * 3 <= bytesMax) return null;
-  const bytes = UTF8.encode(text).length;
-  return bytes <= bytesMax ? null : { code, holes: { bytes: FORMAT.format(bytes), max: FORMAT.format(bytesMax) } };
+  const bytes = bytesOf(text);
+  return bytes <= bytesMax ? null : { code, holes: { bytes, max: bytesMax } };
 }

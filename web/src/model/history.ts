@@ -2,23 +2,16 @@
  * What a stream of events has told so far: requests, marks on the lanes of time, names of keys, news. Fed by a simulated
  * cluster's frames or by live members' batches alike; bounded in memory.
  */
-import type { ClusterPicture, Resolve } from "kvorum";
+import type { ClusterPicture } from "kvorum";
 import type { News } from "./news.ts";
 import { Requests } from "./requests.ts";
 import type { Verb } from "./scene.ts";
 import { Timeline } from "./timeline.ts";
 import { Strings, type TraceEvent, events } from "./trace.ts";
 
-export interface Keyspace {
-  n: number;
-  r: number;
-  w: number;
-  resolve: Resolve;
-}
-
 /** A message that never arrives, and how it ends. */
 export interface LostMessage {
-  id: number;
+  id: bigint;
   from: number;
   to: number;
   message: number;
@@ -73,7 +66,8 @@ export class History {
 
   onPicture(picture: ClusterPicture): void {
     this.#picture = picture;
-    this.#places = new Map(picture.nodes.map((node, place) => [node.member ?? place, place]));
+    // One that is no member yet has no number, and must not take another's.
+    this.#places = new Map(picture.nodes.flatMap(({ member }, place) => (member === null ? [] : [[member, place] as const])));
     this.timeline.onPicture(picture);
   }
 

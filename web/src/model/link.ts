@@ -4,14 +4,17 @@
  * What comes in is somebody else's text: it is read by hand into types, under limits, and every refusal says what is wrong.
  */
 import type { Resolve } from "kvorum";
-import type { Reproduction, WorldOptions } from "../engine/protocol.ts";
-import type { Mode, Scene, Trouble } from "./scene.ts";
+import { isRecord } from "../engine/json.ts";
+import type { Reason, Reproduction, Trouble, WorldOptions } from "../engine/protocol.ts";
+import { KEY_BYTES_MAX, bytesOf } from "./draft.ts";
+import type { Scene } from "./scene.ts";
 
 const PREFIX = "#v1.";
 /** Characters of a link that are looked at. */
 const LINK_LENGTH_MAX = 64 << 10;
 /** Bytes that they may unfold to: a few bytes of deflate can claim gigabytes. */
 const JSON_BYTES_MAX = 1 << 20;
+const SCRIPT_BYTES_MAX = 512 << 10;
 const SEED_MAX = (1n << 64n) - 1n;
 
 export interface Link {
@@ -36,10 +39,10 @@ export type Start =
   /** The address says nothing. */
   | { kind: "default" };
 
-export type Parsed<T> = { ok: true; value: T } | { ok: false; what: string };
+export type Parsed<T> = { ok: true; value: T } | { ok: false; reason: Reason };
 
 const good = <T>(value: T): Parsed<T> => ({ ok: true, value });
-const bad = (what: string): { ok: false; what: string } => ({ ok: false, what });
+const bad = (code: Reason["code"], holes: Reason["holes"] = {}): { ok: false; reason: Reason } => ({ ok: false, reason: { code, holes } });
 
 /** Reads where to begin from the page's address. */
 export async function startOf(location: { hash: string; search: string }): Promise<Start> {
@@ -47,17 +50,17 @@ export async function startOf(location: { hash: string; search: string }): Promi
   if (hash.length > 1) {
     if (!hash.startsWith(PREFIX)) {
       return /^#v\d+\./.test(hash)
-        ? badLink("it is of a later version of this page")
-        : badLink("it does not begin with #v1.");
+        ? badLink({ code: "laterVersion", holes: {} })
+        : badLink({ code: "prefix", holes: {} });
     }
     const link = await decodeLink(hash.slice(PREFIX.length));
-    return link.ok ? { kind: "world", link: link.value } : badLink(link.what);
+    return link.ok ? { kind: "world", link: link.value } : badLink(link.reason);
   }
   const query = new URLSearchParams(location.search);
   const address = query.get("live");
   if (address !== null) {
     const parsed = parseAddress(address);
-    return parsed.ok ? { kind: "live", address: parsed.value } : badLink(parsed.what);
+    return parsed.ok ? { kind: "live", address: parsed.value } : badLink(parsed.reason);
   }
   const seed = query.get("seed");
   if (seed === null) return { kind: "default" };
@@ -66,8 +69,8 @@ export async function startOf(location: { hash: string; search: string }): Promi
   return { kind: "world", link: { ...EMPTY, world: { seed: parsed.value } } };
 }
 
-function badLink(what: string): Start {
-  return { kind: "trouble", trouble: { code: "badLink", holes: { what } } };
+function badLink(reason: Reason): Start {
+  return { kind: "trouble", trouble: { code: "badLink", holes: {}, reason } };
 }
 
 const EMPTY: Omit<Link, "world"> = {
@@ -81,53 +84,57 @@ const EMPTY: Omit<Link, "world"> = {
   view: null,
 };
 
-/** The fragment that leads to the same state, from any page of this build. */
+/** The fragment that leads to the same state, from any page of this build. What could not be read back is not made. */
 export async function encodeLink(
   reproduction: Reproduction,
   shown: Pick<Link, "key" | "node" | "quorum" | "language" | "view">,
-): Promise<string> {
+): Promise<Parsed<string>> {
   const { options, script, events, digest } = reproduction;
   const { seed, drawn, ...rest } = options;
   // Drawn options come of the seed again; naming them would make it another kind of world.
   const value = { seed, ...(drawn ? {} : { options: rest }), script, events, digest, ...withoutNull(shown) };
+  const isReadable = parseLink(value);
+  if (!isReadable.ok) return isReadable;
   const bytes = new TextEncoder().encode(JSON.stringify(value));
-  return PREFIX + toBase64Url(await through(bytes, new CompressionStream("deflate-raw"), Infinity));
+  if (bytes.length > JSON_BYTES_MAX) return bad("unfolds");
+  const text = toBase64Url(await through(bytes, new CompressionStream("deflate-raw"), Infinity));
+  return text.length > LINK_LENGTH_MAX ? bad("lengthInCharacters", { max: LINK_LENGTH_MAX }) : good(PREFIX + text);
 }
 
 /** Reads what follows `#v1.`. */
 export async function decodeLink(text: string): Promise<Parsed<Link>> {
-  if (text.length > LINK_LENGTH_MAX) return bad(`it is longer than ${LINK_LENGTH_MAX} characters`);
+  if (text.length > LINK_LENGTH_MAX) return bad("lengthInCharacters", { max: LINK_LENGTH_MAX });
   const packed = fromBase64Url(text);
-  if (packed === null) return bad("it has characters that no link has, or its end is missing");
+  if (packed === null) return bad("characters");
   let json: string;
   try {
     const bytes = await through(packed, new DecompressionStream("deflate-raw"), JSON_BYTES_MAX);
     json = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    return bad(error instanceof TooLong ? "it unfolds to more than a megabyte" : "it is damaged, or its end is missing");
+    return bad(error instanceof TooLong ? "unfolds" : "damaged");
   }
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch {
-    return bad("its content is no JSON");
+    return bad("json");
   }
   return parseLink(value);
 }
 
 function parseLink(value: unknown): Parsed<Link> {
-  if (!isRecord(value)) return bad("its content is no object");
-  const seed = parseSeed(value["seed"]);
-  if (!seed.ok) return bad(`seed ${seed.what}`);
+  if (!isRecord(value)) return bad("object");
+  const seed = of("seed", parseSeed(value["seed"]));
+  if (!seed.ok) return seed;
   const options = value["options"] === undefined ? good<Partial<WorldOptions>>({}) : parseOptions(value["options"]);
   if (!options.ok) return options;
-  const script = optional(value, "script", text(512 << 10));
+  const script = optional(value, "script", text(SCRIPT_BYTES_MAX));
   if (!script.ok) return script;
   const events = optional(value, "events", whole(0, 1_000_000_000));
   if (!events.ok) return events;
-  const digest = optional(value, "digest", matching(/^[0-9a-f]{32}$/, "is no hash of 32 hex digits"));
+  const digest = optional(value, "digest", parseDigest);
   if (!digest.ok) return digest;
-  const key = optional(value, "key", text(65_535));
+  const key = optional(value, "key", text(KEY_BYTES_MAX));
   if (!key.ok) return key;
   const node = optional(value, "node", whole(0, 49));
   if (!node.ok) return node;
@@ -153,11 +160,11 @@ function parseLink(value: unknown): Parsed<Link> {
 const parseQuorum: Read<{ r: number; w: number }> = (value) => {
   const { r, w } = isRecord(value) ? value : {};
   const [readers, writers] = [whole(1, 50)(r), whole(1, 50)(w)];
-  return readers.ok && writers.ok ? good({ r: readers.value, w: writers.value }) : bad("has no r and w from 1 to 50");
+  return readers.ok && writers.ok ? good({ r: readers.value, w: writers.value }) : bad("quorum", { least: 1, most: 50 });
 };
 
 function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
-  if (!isRecord(value)) return bad("options are no object");
+  if (!isRecord(value)) return bad("object", { field: "options" });
   const nodes = optional(value, "nodes", whole(1, 50));
   if (!nodes.ok) return nodes;
   const n = optional(value, "n", whole(1, 50));
@@ -188,22 +195,17 @@ function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
 /** 64 bits, as decimal or `0x` text. Never a JSON number, which may have lost its last digits before it came here. */
 export function parseSeed(value: unknown): Parsed<string> {
   if (typeof value !== "string" || !/^(\d{1,20}|0x[0-9a-f]{1,16})$/i.test(value.trim())) {
-    return bad("is no whole number of 64 bits");
+    return bad("seed");
   }
   const seed = BigInt(value.trim());
-  return seed <= SEED_MAX ? good(seed.toString()) : bad("is beyond 64 bits");
+  return seed <= SEED_MAX ? good(seed.toString()) : bad("seed");
 }
 
 /** `host:port`, of an admin port. */
 export function parseAddress(value: string): Parsed<string> {
   const parts = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]{1,253}):(\d{1,5})$/i.exec(value);
   const port = Number(parts?.[2]);
-  return parts !== null && port > 0 && port < 65_536 ? good(value) : bad("an address is HOST:PORT");
-}
-
-/** What the page's mode says of a start. */
-export function modeOf(start: Start): Mode {
-  return start.kind === "live" ? "live" : "simulated";
+  return parts !== null && port > 0 && port < 65_536 ? good(value) : bad("address");
 }
 
 // --- small parsers ---
@@ -214,34 +216,36 @@ function optional<T>(record: Record<string, unknown>, name: string, read: Read<T
   const value = record[name];
   if (value === undefined || value === null) return good(null);
   const parsed = read(value);
-  return parsed.ok ? parsed : bad(`${name} ${parsed.what}`);
+  return of(name, parsed);
+}
+
+/** Says which part of a link is refused. */
+function of<T>(field: string, parsed: Parsed<T>): Parsed<T> {
+  return parsed.ok ? parsed : bad(parsed.reason.code, { ...parsed.reason.holes, field });
 }
 
 function whole(least: number, most: number): Read<number> {
   return (value) =>
     typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
       ? good(value)
-      : bad(`is no whole number from ${least} to ${most}`);
+      : bad("range", { least, most });
 }
 
-function text(lengthMax: number): Read<string> {
-  return (value) =>
-    typeof value !== "string" ? bad("is no text") : value.length > lengthMax ? bad("is too long") : good(value);
+function text(bytesMax: number): Read<string> {
+  return (value) => {
+    if (typeof value !== "string") return bad("text");
+    return bytesOf(value) > bytesMax ? bad("lengthInBytes", { max: bytesMax }) : good(value);
+  };
 }
 
-function matching(pattern: RegExp, what: string): Read<string> {
-  return (value) => (typeof value === "string" && pattern.test(value) ? good(value) : bad(what));
-}
+const parseDigest: Read<string> = (value) =>
+  typeof value === "string" && /^[0-9a-f]{32}$/.test(value) ? good(value) : bad("digest");
 
 function oneOf<T extends string>(choices: readonly T[]): Read<T> {
   return (value) => {
     const found = choices.find((choice) => choice === value);
-    return found === undefined ? bad(`is none of ${choices.join(", ")}`) : good(found);
+    return found === undefined ? bad("choice", { choices: choices.join(", ") }) : good(found);
   };
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 type WithoutNull<T> = { [K in keyof T]?: Exclude<T[K], null> };

@@ -7,11 +7,11 @@
  */
 import type { ClusterPicture, CopyPicture, KeyPicture, NodePicture, NodeSummary } from "kvorum";
 import type { LivePost } from "../engine/live.ts";
+import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
 import { isBackground, lookOf } from "./message-kinds.ts";
 import type { News } from "./news.ts";
 import type { Flight, LiveFacts, RequestModel, TimelineMark, Trouble } from "./scene.ts";
-import { slotOf } from "./slot.ts";
 import type { TraceEvent } from "./trace.ts";
 
 /** As long as an eye needs to follow. */
@@ -20,6 +20,8 @@ const FLIGHT_COUNT_MAX = 300;
 const LANDED_MS = 1_000;
 const LANDED_COUNT_MAX = 500;
 const DENSITY_SECONDS = 60;
+/** No request takes longer; the end of one that seems to was sampled away. */
+const REQUEST_MS_MAX = 10_000;
 
 interface Member {
   node: string;
@@ -29,12 +31,15 @@ interface Member {
   picture: ClusterPicture | null;
   nodePicture: NodePicture | null;
   keyPicture: KeyPicture | null;
+  /** The whole key that `keyPicture` is of: its own text is cut for display. */
+  askedKey: string | null;
   eventsPerSecond: number;
   writesPerSecond: number;
   sampledOneIn: number;
-  ratesAtMs: number;
   retryAtMs: number | null;
 }
+
+type Sent = Extract<TraceEvent, { kind: "sent" | "received" }>;
 
 export class LiveModel {
   readonly #address: string;
@@ -47,6 +52,8 @@ export class LiveModel {
   #isRefused = false;
   #events = 0;
   #flights: Flight[] = [];
+  /** Counts them: the numbers of messages need 64 bits. */
+  #flightId = 0;
   #landed: LiveFacts["landed"] = [];
   #density: number[] = [];
   #densitySecond = 0;
@@ -94,20 +101,25 @@ export class LiveModel {
 
   /** A member knows its own copy for sure: each copy is taken from its own node, the walk from whoever knows it. */
   keyPicture(key: string | null): KeyPicture | null {
-    const known = [...this.#members.values()].filter((member) => key !== null && member.keyPicture?.key === key);
-    const base = known[0]?.keyPicture;
-    if (base === undefined || base === null) return null;
+    const places = placesOf(this.#picture);
+    const known = [...this.#members.values()].flatMap((member) => {
+      if (key === null || member.askedKey !== key || member.keyPicture === null) return [];
+      // Each member's places are those of its own picture.
+      const placeOf = (place: number): number | undefined => places.get(member.picture?.nodes[place]?.name ?? "");
+      return [{ place: places.get(member.node), picture: atPlaces(member.keyPicture, placeOf) }];
+    });
+    const base = known[0]?.picture;
+    if (base === undefined) return null;
     const copies = new Map<string, CopyPicture>();
     const siblings = new Map(base.siblings.map((sibling) => [sibling.dot, sibling]));
     const actors = new Set(base.actors);
-    for (const member of known) {
-      for (const copy of member.keyPicture?.copies ?? []) {
-        const isOwn = member.picture?.nodes[copy.node]?.name === member.node;
+    for (const { place, picture } of known) {
+      for (const copy of picture.copies) {
         const name = `${copy.node} ${copy.hintFor ?? ""}`;
-        if (isOwn || !copies.has(name)) copies.set(name, copy);
+        if (copy.node === place || !copies.has(name)) copies.set(name, copy);
       }
-      for (const sibling of member.keyPicture?.siblings ?? []) siblings.set(sibling.dot, sibling);
-      for (const actor of member.keyPicture?.actors ?? []) actors.add(actor);
+      for (const sibling of picture.siblings) siblings.set(sibling.dot, sibling);
+      for (const actor of picture.actors) actors.add(actor);
     }
     return { ...base, copies: [...copies.values()], siblings: [...siblings.values()], actors: [...actors] };
   }
@@ -166,6 +178,7 @@ export class LiveModel {
     const second = Math.floor(wallMs / 1_000);
     if (this.#densitySecond === 0) this.#densitySecond = second;
     if (second > this.#densitySecond) {
+      this.#history.requests.endOlder(nowUs - REQUEST_MS_MAX * 1_000, nowUs);
       const rate = sum([...this.#members.values()].filter((member) => member.isAttached), (member) => member.eventsPerSecond);
       this.#density = [...this.#density, ...Array<number>(Math.min(DENSITY_SECONDS, second - this.#densitySecond)).fill(rate)].slice(-DENSITY_SECONDS);
       this.#densitySecond = second;
@@ -198,9 +211,15 @@ export class LiveModel {
         }
         return;
       }
-      case "refused":
+      case "left":
+        this.#members.delete(post.address);
+        return this.#compose();
+      case "refused": {
+        const member = this.#members.get(post.address);
+        if (member !== undefined) Object.assign(member, { isAttached: false, retryAtMs: null, eventsPerSecond: 0, writesPerSecond: 0 });
         this.#isRefused ||= post.address === this.#address;
-        return;
+        return this.#compose();
+      }
     }
   }
 
@@ -222,6 +241,7 @@ export class LiveModel {
     if (cluster !== null) this.#onMemberPicture(member, cluster, post.atMs);
     member.nodePicture = node;
     member.keyPicture = key;
+    member.askedKey = post.key;
     this.#compose();
   }
 
@@ -236,7 +256,6 @@ export class LiveModel {
     member.eventsPerSecond = Math.round((post.rates.events * 1_000) / post.rates.ms);
     member.writesPerSecond = Math.round((post.rates.writes * 1_000) / post.rates.ms);
     member.sampledOneIn = Math.max(1, post.rates.sampled);
-    member.ratesAtMs = post.atMs;
     this.#events += post.rates.events;
     this.#heardMs = post.atMs;
   }
@@ -245,31 +264,29 @@ export class LiveModel {
     const member = this.#members.get(post.address);
     if (member === undefined) return;
     this.#heardMs = post.atMs;
+    const sent: Sent[] = [];
     this.#history.onWords(post.words, (event) => {
       this.#setClock(member, event.us, post.atMs);
       event.us = this.#pageUs(post.atMs, event.us + (member.offsetUs ?? 0));
       // Live nodes name themselves and each other by member number in all events.
       this.#onEvent(event, post.atMs);
+      if (event.kind === "sent") sent.push(event);
     });
+    // Only now is it known which requests they belong to.
+    for (const event of sent) this.#onSent(event, post.atMs);
   }
 
   #onEvent(event: TraceEvent, atMs: number): void {
     switch (event.kind) {
       case "sent":
-        event.from = this.#history.placeOf(event.from);
-        event.to = this.#history.placeOf(event.to);
-        return this.#onSent(event, atMs);
       case "received":
-        event.from = this.#history.placeOf(event.from);
-        event.to = this.#history.placeOf(event.to);
-        return;
       case "lost":
         event.from = this.#history.placeOf(event.from);
         event.to = this.#history.placeOf(event.to);
         return;
       case "cellMerged":
         if (!event.changed) return;
-        this.#landed = [...this.#landed, { slot: slotOf(this.#history.strings.text(event.key)), atMs }].slice(-LANDED_COUNT_MAX);
+        this.#landed = [...this.#landed, { partition: event.partition, atMs }].slice(-LANDED_COUNT_MAX);
         return;
       case "suspected": {
         const target = this.#history.placeOf(event.target);
@@ -289,25 +306,14 @@ export class LiveModel {
     }
   }
 
-  #onSent(event: Extract<TraceEvent, { kind: "sent" | "received" }>, atMs: number): void {
-    const look = lookOf(event.message);
-    if (isBackground(look.glyph) && this.#flights.length > FLIGHT_COUNT_MAX / 2) return;
+  #onSent(event: Sent, atMs: number): void {
+    if (isBackground(lookOf(event.message).glyph) && this.#flights.length > FLIGHT_COUNT_MAX / 2) return;
     if (this.#flights.length >= FLIGHT_COUNT_MAX) return;
     const sentUs = this.#pageUs(atMs);
-    const request = this.#history.requests.requestOfMessage(event.id)?.number ?? null;
-    const flight: Flight = {
-      // Each node numbers its own messages.
-      id: event.from * 2 ** 40 + (event.id % 2 ** 40),
-      from: event.from,
-      to: event.to,
-      glyph: look.glyph,
-      label: look.label,
-      sentUs,
-      arrivesUs: sentUs + FLIGHT_MS * 1_000,
-      request,
-      fate: "arrives",
-    };
-    this.#flights = [...this.#flights, flight];
+    const request = this.#history.requests.requestOfMessage(event.id);
+    const { from, to } = event;
+    const part = { id: ++this.#flightId, from, to, sentUs, arrivesUs: sentUs + FLIGHT_MS * 1_000, fate: "arrives" as const };
+    this.#flights = [...this.#flights, flightOf(part, event.message, request, event.request !== 0n)];
   }
 
   #onDown(event: Extract<TraceEvent, { kind: "wentDown" }>, atMs: number): void {
@@ -335,7 +341,7 @@ export class LiveModel {
       null,
     );
     if (base === null) return;
-    const places = new Map(base.nodes.map((node, place) => [node.name, place]));
+    const places = placesOf(base);
     const suspicions = new Map(base.suspicions.map((one) => [`${one.by} ${one.of}`, one]));
     for (const { picture, node } of attached) {
       for (const one of picture?.suspicions ?? []) {
@@ -395,12 +401,31 @@ function newMember(node: string, retryAtMs: number | null): Member {
     picture: null,
     nodePicture: null,
     keyPicture: null,
+    askedKey: null,
     eventsPerSecond: 0,
     writesPerSecond: 0,
     sampledOneIn: 1,
-    ratesAtMs: 0,
     retryAtMs,
   };
+}
+
+/** Places by name. */
+function placesOf(picture: ClusterPicture | null): Map<string, number> {
+  return new Map((picture?.nodes ?? []).map((node, place) => [node.name, place]));
+}
+
+/** A picture of a key with other places; what has none is left out. */
+function atPlaces(picture: KeyPicture, placeOf: (place: number) => number | undefined): KeyPicture {
+  const walk = picture.walk.flatMap((step) => {
+    const node = placeOf(step.node);
+    return node === undefined ? [] : [{ ...step, node }];
+  });
+  const copies = picture.copies.flatMap((copy) => {
+    const node = placeOf(copy.node);
+    const hintFor = copy.hintFor === null ? null : placeOf(copy.hintFor);
+    return node === undefined || hintFor === undefined ? [] : [{ ...copy, node, hintFor }];
+  });
+  return { ...picture, walk, copies };
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -79,14 +79,14 @@ export class Requests {
   /** Oldest first. */
   #all: Tracked[] = [];
   readonly #byName = new Map<string, Tracked>();
-  readonly #byMessage = new Map<number, number>();
+  readonly #byMessage = new Map<bigint, number>();
   readonly #asks = new Map<number, Tracked>();
   readonly #ops = new Map<number, Tracked>();
   /** Those that have not ended. */
   readonly #running = new Set<Tracked>();
   readonly #changed = new Set<Tracked>();
   /** Messages of requests that are not known yet: a simulator tells of a turn's messages before the turn's own events. */
-  readonly #unclaimed = new Map<string, number[]>();
+  readonly #unclaimed = new Map<string, bigint[]>();
   readonly #syncedAt = new Map<number, number>();
   /** Copies that were acknowledged, by node, in case their sync is told of later in the same turn. */
   readonly #acknowledged = new Map<number, { tracked: Tracked; leg: Leg; us: number }[]>();
@@ -114,7 +114,7 @@ export class Requests {
   }
 
   /** The request that a message under way belongs to. */
-  requestOfMessage(id: number): RequestModel | null {
+  requestOfMessage(id: bigint): RequestModel | null {
     const number = this.#byMessage.get(id);
     const first = this.#all[0]?.model.number ?? 0;
     return number === undefined ? null : (this.#all[number - first]?.model ?? null);
@@ -146,6 +146,11 @@ export class Requests {
     model.why = told.why;
     model.siblings = Math.max(model.siblings, told.siblings);
     this.#end(tracked, model.endedUs ?? told.atUs, told.outcome);
+  }
+
+  /** Requests that began before and have not ended: how they ended was not told, and is not going to be. */
+  endOlder(beforeUs: number, nowUs: number): void {
+    for (const tracked of this.#running) if (tracked.model.startedUs < beforeUs) this.#end(tracked, nowUs, "unknown");
   }
 
   on(event: TraceEvent): void {
@@ -387,7 +392,7 @@ export class Requests {
     if (event.message === MESSAGE.writeAnswer && leg !== undefined) this.#onAcknowledged(tracked, leg, event.us);
   }
 
-  #claim(tracked: Tracked, message: number): void {
+  #claim(tracked: Tracked, message: bigint): void {
     this.#byMessage.set(message, tracked.model.number);
     trim(this.#byMessage, MESSAGE_COUNT_MAX);
   }

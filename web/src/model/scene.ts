@@ -5,9 +5,10 @@
  * the same scene; what a live one cannot say is `null` and then not drawn.
  */
 import type { ClusterPicture, KeyPicture, NodePicture, Resolve, Verdict } from "kvorum";
+import type { Reason, Trouble, Verb } from "../engine/protocol.ts";
 
+export type { Reason, Trouble, Verb };
 export type Mode = "simulated" | "live";
-export type Verb = "put" | "get" | "del";
 
 /** One message under way, or one that was lost a moment ago. */
 export interface Flight {
@@ -81,25 +82,6 @@ export type TimelineMark =
   | { kind: "down"; atUs: number; of: number; reporters: number[] }
   | { kind: "up"; atUs: number; of: number };
 
-/** A sentence in the user's language comes of it in the view: `error.${code}` with `holes`. */
-export interface Trouble {
-  code:
-    | "noWasm"
-    | "noWorker"
-    | "panicked"
-    | "badLink"
-    | "badScript"
-    | "badSeed"
-    | "keyTooLong"
-    | "valueTooLong"
-    | "emptyKey"
-    | "connectionLost"
-    | "refused"
-    /** A command that this world does not allow now; the world goes on. */
-    | "notPossible";
-  holes: Record<string, string>;
-}
-
 export interface LiveFacts {
   address: string;
   status: "attaching" | "attached" | "lost" | "refused";
@@ -110,8 +92,8 @@ export interface LiveFacts {
   /** One of so many events is drawn. */
   sampledOneIn: number;
   writesPerSecond: number[];
-  /** Slots of keys written in the last second. */
-  landed: { slot: number; atMs: number }[];
+  /** Partitions of keys written in the last second. */
+  landed: { partition: number; atMs: number }[];
   /** Events in each second of the last minute, the latest last; fewer when it was not attached so long. */
   density: number[];
   lastDown: { node: number; reporters: number[]; atMs: number; apartMs: number; backAfterMs: number | null } | null;
@@ -174,6 +156,7 @@ export interface Actions {
   step(): void;
   setSpeed(speed: number): void;
   startAgain(seed?: string): void;
-  copyLink(): Promise<boolean>;
+  /** `shown`: it is in the address bar only; `none`: there is none. */
+  copyLink(): Promise<"copied" | "shown" | "none">;
   setMode(mode: Mode, address?: string): void;
 }

@@ -63,8 +63,8 @@ export const NODE_UNKNOWN = 0xffff_ffff;
 export type TraceEvent = At &
   (
     | { kind: "string"; name: number; text: string }
-    | { kind: "sent" | "received"; id: number; from: number; to: number; message: number; bytes: number; request: bigint }
-    | { kind: "lost"; id: number; from: number; to: number; why: "loss" | "cut" | "down" | "full" }
+    | { kind: "sent" | "received"; id: bigint; from: number; to: number; message: number; bytes: number; request: bigint }
+    | { kind: "lost"; id: bigint; from: number; to: number; why: "loss" | "cut" | "down" | "full" }
     | { kind: "crashed"; how: "killed" | "power" | "paused" | "wiped" }
     | { kind: "restarted" }
     | { kind: "link"; from: number; to: number; isCut: boolean }
@@ -244,7 +244,7 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
       return {
         ...at,
         kind: kind === KIND.sent ? "sent" : "received",
-        id: p.count53(0),
+        id: p.long(0),
         from: p.word(2),
         to: p.word(3),
         message: p.word(4),
@@ -252,7 +252,7 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
         request: p.long(6),
       };
     case KIND.lost:
-      return { ...at, kind: "lost", id: p.count53(0), from: p.word(2), to: p.word(3), why: LOST[p.word(4)] ?? "loss" };
+      return { ...at, kind: "lost", id: p.long(0), from: p.word(2), to: p.word(3), why: LOST[p.word(4)] ?? "loss" };
     case KIND.crashed:
       return { ...at, kind: "crashed", how: CRASHED[p.word(0)] ?? "killed" };
     case KIND.restarted:

@@ -1,8 +1,8 @@
 /** A simulated cluster as the page knows it: made of the worker's posts, one after the other. */
 import type { ClusterPicture, KeyPicture, NodePicture, ResolvedOptions, Verdict } from "kvorum";
 import { FLIGHT_WIDTH, type Post } from "../engine/protocol.ts";
+import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
-import { lookOf } from "./message-kinds.ts";
 import type { News } from "./news.ts";
 import type { Flight, RequestModel, TimelineMark } from "./scene.ts";
 
@@ -18,6 +18,8 @@ export class WorldModel {
   options: ResolvedOptions | null = null;
   picture: ClusterPicture | null = null;
   keyPicture: KeyPicture | null = null;
+  /** The whole key that `keyPicture` is of. */
+  askedKey: string | null = null;
   nodePicture: NodePicture | null = null;
   verdict: Verdict | null = null;
   flights: Flight[] = [];
@@ -65,6 +67,7 @@ export class WorldModel {
       case "pictures":
         this.picture = post.cluster;
         this.keyPicture = post.key;
+        this.askedKey = post.askedKey;
         this.nodePicture = post.node;
         this.verdict = post.verdict;
         this.#history.onPicture(post.cluster);
@@ -133,25 +136,14 @@ export class WorldModel {
   /** One that never arrives is shown as long as one that does would take. */
   #lostFlights(): Flight[] {
     const added = this.#history.takeLost().map(({ id, from, to, message, us, fate }) =>
-      this.#flight({ id, from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message, false),
+      this.#flight({ id: Number(id), from, to, sentUs: us, arrivesUs: us + this.#wayUs, fate }, message, false),
     );
     this.#lost = [...this.#lost, ...added].filter((flight) => flight.arrivesUs > this.nowUs).slice(-FLIGHT_COUNT_MAX);
     return this.#lost;
   }
 
   /** A request's number needs 64 bits, which a packed number has not: its events named the message. */
-  #flight(part: Pick<Flight, "id" | "from" | "to" | "sentUs" | "arrivesUs" | "fate">, message: number, isAnswered: boolean): Flight {
-    const request = this.#history.requests.requestOfMessage(part.id);
-    const look = lookOf(message);
-    // A copy for a fallback is a hint; so is one that is awaited by no request: a fallback hands it to its owner.
-    const isHint =
-      look.label === "flight.write" &&
-      (request === null ? isAnswered : request.legs.some((leg) => leg.node === part.to && leg.role === "fallback"));
-    return {
-      ...part,
-      glyph: isHint ? "hint" : look.glyph,
-      label: isHint ? "flight.hint" : look.label,
-      request: request?.number ?? null,
-    };
+  #flight(part: Parameters<typeof flightOf>[0], message: number, isAwaited: boolean): Flight {
+    return flightOf(part, message, this.#history.requests.requestOfMessage(BigInt(part.id)), isAwaited);
   }
 }

@@ -30,9 +30,11 @@ export function changeSpeed({ scene, actions, say }: ViewContext, by: 1 | -1): v
   }
 }
 
-/** The sentence that says whether the link is on the clipboard. */
+const COPIED = { copied: "time.copied", shown: "time.notCopied", none: "time.noLink" } as const;
+
+/** The sentence that says where the link is. */
 export async function copyLink({ actions, say }: ViewContext): Promise<string> {
-  const sentence = t((await actions.copyLink()) ? "time.copied" : "time.notCopied");
+  const sentence = t(COPIED[await actions.copyLink()]);
   say(sentence);
   return sentence;
 }

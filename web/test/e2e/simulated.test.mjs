@@ -156,6 +156,9 @@ describe("a link", { timeout: 180_000 }, () => {
     const scene = await sceneOf(second.page);
     assert.deepEqual([scene.trouble, scene.isPlaying, scene.selectedNode, scene.selectedKey], [null, false, 1, "장바구니"]);
     assert.equal(scene.digest, here.digest);
+    // What the link selects is drawn, not only named.
+    assert.deepEqual([scene.keyPicture?.key, scene.nodePicture?.name], ["장바구니", scene.picture.nodes[1].name]);
+    assert.deepEqual(scene.keyPicture.siblings.map((sibling) => sibling.value), ["우유"]);
     assert.deepEqual(
       scene.requests.map(({ verb, key, outcome }) => [verb, key, outcome]),
       [["put", "장바구니", "done"]],

@@ -38,7 +38,7 @@ class LocalWorker implements WorkerLike {
   }
 }
 
-async function page(address: { hash?: string; search?: string } = {}, copyFails = false) {
+async function page(address: { hash?: string; search?: string } = {}, copyFails = false, servedBy: () => Promise<string | null> = () => Promise.resolve(null)) {
   const worker = new LocalWorker();
   const shown: string[] = [];
   const copied: string[] = [];
@@ -51,6 +51,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
       fetchJson: () => Promise.reject(new Error("no network here")),
       wallMs: () => 0,
       later: () => () => undefined,
+      isSecure: false,
     },
     address: { hash: "", search: "", ...address },
     showLink: (fragment) => {
@@ -59,7 +60,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
     },
     language: () => "ko",
     copy: (text) => (copyFails ? Promise.reject(new Error("not allowed")) : Promise.resolve(void copied.push(text))),
-    isServedByNode: () => Promise.resolve(null),
+    isServedByNode: servedBy,
   });
   onTestFinished(() => app.close());
   const settle = async (): Promise<void> => {
@@ -116,7 +117,7 @@ describe("a page", () => {
       expect(scene.fieldTrouble).toMatchObject({ field, trouble: { code } });
       expect(cluster().done).toEqual([]);
     }
-    expect(scene.fieldTrouble?.trouble.holes).toEqual({ bytes: "16,777,217", max: "16,777,216" });
+    expect(scene.fieldTrouble?.trouble.holes).toEqual({ bytes: 16_777_217, max: 16_777_216 });
     actions.setDraft({ value: "v" });
     expect(scene.fieldTrouble).toBe(null);
     actions.send();
@@ -157,14 +158,16 @@ describe("a page", () => {
     const first = await page();
     first.actions.pause();
     first.actions.selectNode(4);
+    first.actions.selectKey("cart");
     await first.app.run({ events: 2_345 });
     await first.settle();
-    expect(await first.actions.copyLink()).toBe(true);
+    expect(await first.actions.copyLink()).toBe("copied");
     const hash = first.shown[0] ?? "";
     expect(first.copied).toEqual([`http://page/${hash}`]);
     const second = await page({ hash });
     expect(second.app.language).toBe("ko");
     expect(second.scene).toMatchObject({ events: 2_345, isPlaying: false, trouble: null, selectedNode: 4, digest: first.scene.digest });
+    expect(second.scene).toMatchObject({ selectedKey: "cart", keyPicture: { key: "cart" }, nodePicture: { name: "n4" } });
   });
 
   it("says so if the link came from a run that it cannot make again", async () => {
@@ -174,16 +177,15 @@ describe("a page", () => {
     const found = await first.app.reproduction();
     if (found === null) throw new Error("no reproduction");
     const { encodeLink } = await import("../../src/model/link.ts");
-    const hash = await encodeLink({ ...found, digest: "f".repeat(32) }, { key: null, node: null, quorum: null, language: null, view: null });
-    const second = await page({ hash });
-    expect(second.scene.trouble).toMatchObject({ code: "badLink" });
-    expect(second.scene.trouble?.holes["what"]).toContain("f".repeat(32));
+    const made = await encodeLink({ ...found, digest: "f".repeat(32) }, { key: null, node: null, quorum: null, language: null, view: null });
+    const second = await page({ hash: made.ok ? made.value : "" });
+    expect(second.scene.trouble).toMatchObject({ code: "badLink", reason: { code: "otherTrace", holes: { expected: "f".repeat(32) } } });
     expect(second.scene.picture).not.toBe(null);
   });
 
   it("has the link in the address bar when it may not copy", async () => {
     const { actions, shown } = await page({}, true);
-    expect(await actions.copyLink()).toBe(false);
+    expect(await actions.copyLink()).toBe("shown");
     expect(shown.length).toBe(1);
   });
 
@@ -202,10 +204,52 @@ describe("a page", () => {
     await settle();
     expect(scene).toMatchObject({ trouble: { code: "panicked" }, isPlaying: false });
     expect(scene.picture).not.toBe(null);
-    expect(await actions.copyLink()).toBe(true);
+    expect(await actions.copyLink()).toBe("copied");
     actions.startAgain();
     await settle();
     expect(scene).toMatchObject({ trouble: null, isLoading: false, isPlaying: true });
+  });
+
+  it("shows the picture of a key that is longer than its picture's text", async () => {
+    const { scene, actions, settle } = await page();
+    const key = "k".repeat(100);
+    actions.selectKey(key);
+    await settle();
+    expect(scene.keyPicture?.key).toBe(key.slice(0, 64));
+    actions.selectKey("other");
+    expect(scene.keyPicture?.key).not.toBe(key.slice(0, 64));
+  });
+
+  it("does what its user chose last, whatever answers late", async () => {
+    const answers: ((address: string | null) => void)[] = [];
+    const { app, scene, actions, worker, settle } = await page({}, false, () => new Promise((resolve) => answers.push(resolve)));
+    actions.startAgain("8");
+    answers.shift()?.("127.0.0.1:9801");
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", seed: "8" });
+    actions.setMode("live");
+    actions.setMode("simulated");
+    answers.shift()?.("127.0.0.1:9801");
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", trouble: null });
+    actions.setMode("live");
+    app.close();
+    answers.shift()?.(null);
+    await settle();
+    expect(scene.mode).toBe("simulated");
+    expect(worker.clusters.length).toBe(2);
+  });
+
+  it("keeps telling what is wrong with an address while it is attached to another", async () => {
+    const { scene, actions, settle } = await page({ search: "?live=127.0.0.1:9801" });
+    expect(scene).toMatchObject({ mode: "live", trouble: { code: "connectionLost" } });
+    actions.setMode("live", "nowhere");
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await settle();
+    expect(scene.trouble).toMatchObject({ code: "badLink" });
+    expect(await actions.copyLink()).toBe("none");
+    actions.setMode("live", "127.0.0.1:9802");
+    expect(scene.trouble).toMatchObject({ code: "connectionLost", holes: { address: "127.0.0.1:9802" } });
   });
 
   it("draws from the same objects as long as nothing has changed", async () => {

@@ -41,7 +41,7 @@ function desk(parts: { hasWasm?: boolean; hasWorker?: boolean; spawnFails?: bool
   return { engine, workers, heard, last: () => workers.at(-1) ?? new FakeWorker() };
 }
 
-const WORLD = { world: { seed: "7" }, script: null, goal: null, isPlaying: true, speed: 1 };
+const WORLD = { world: { seed: "7" }, script: null, goal: null, isPlaying: true, speed: 1, key: null, node: null };
 const troubles = (heard: Post[]) => heard.flatMap((post) => (post.kind === "stopped" ? [post.trouble.code] : []));
 
 describe("the page's end of the worker", () => {
@@ -93,7 +93,7 @@ describe("the page's end of the worker", () => {
     engine.open(WORLD);
     last().say({ kind: "frame", words: new Uint32Array(), flights: new Float64Array(), nowUs: 1, events: 1 });
     expect([heard.length, last().commands.at(-1)]).toEqual([1, { kind: "drawn" }]);
-    last().say({ kind: "pictures", cluster: cluster(1), node: null, key: null, verdict: VERDICT });
+    last().say({ kind: "pictures", cluster: cluster(1), node: null, key: null, askedKey: null, verdict: VERDICT });
     expect(last().commands.length).toBe(2);
   });
 

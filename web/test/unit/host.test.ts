@@ -31,7 +31,7 @@ class Desk {
 
   async open(part: Partial<Extract<Command, { kind: "open" }>> = {}): Promise<void> {
     const world = { seed: "7", nodes: 5 };
-    await this.host.handle({ kind: "open", world, script: null, goal: null, isPlaying: false, speed: 1, ...part });
+    await this.host.handle({ kind: "open", world, script: null, goal: null, isPlaying: false, speed: 1, key: null, node: null, ...part });
     await this.drawn();
   }
 
@@ -208,7 +208,7 @@ describe("a host", () => {
     void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
     await desk.pass(100);
     expect(desk.cluster.done.length).toBe(1);
-    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "TRYAGAIN" }]);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "outOfReach" }]);
   });
 
   it("does faults and shows what came of them", async () => {
@@ -264,6 +264,43 @@ describe("a host", () => {
     const before = desk.cluster.now;
     await desk.pass(100);
     expect(desk.cluster.now).toBeGreaterThan(before);
+  });
+
+  it("goes on after a fault that there is no room for", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full");
+    await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", holes: { what: "the script is full" } } }]);
+    expect(desk.of("stopped")).toEqual([]);
+    const before = desk.cluster.now;
+    await desk.pass(100);
+    expect(desk.cluster.now).toBeGreaterThan(before);
+  });
+
+  it("shows from the beginning what was selected before", async () => {
+    const desk = new Desk();
+    await desk.open({ key: "cart", node: 4 });
+    expect(desk.of("pictures").at(-1)).toMatchObject({ key: { key: "cart" }, askedKey: "cart", node: { name: "n4" } });
+  });
+
+  it("answers whoever asks while a world loads, and begins as it was told meanwhile", async () => {
+    const desk = new Desk();
+    const opening = desk.open();
+    void desk.host.handle({ kind: "run", id: 3, goal: { events: 5 } });
+    void desk.host.handle({ kind: "link", id: 4 });
+    void desk.host.handle({ kind: "ask", ask: 1, verb: "get", key: "k", value: "", through: 0, r: null, w: null });
+    void desk.host.handle({ kind: "select", key: "cart", node: 1 });
+    void desk.host.handle({ kind: "play" });
+    await opening;
+    expect(desk.posts.slice(0, 4)).toMatchObject([
+      { kind: "ran", id: 3, reached: false },
+      { kind: "link", id: 4, reproduction: null },
+      { kind: "asked", ask: 1 },
+      { kind: "answered", ask: 1, outcome: "notDone" },
+    ]);
+    expect(desk.of("opened")).toMatchObject([{ isPlaying: true }]);
+    expect(desk.of("pictures").at(-1)).toMatchObject({ key: { key: "cart" }, node: { name: "n1" } });
   });
 
   it("tells a bad script, options that cannot be and a missing module apart", async () => {

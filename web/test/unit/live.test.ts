@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { LiveEngine, type LivePost, type SocketEars } from "../../src/engine/live.ts";
 import { LiveModel } from "../../src/model/live.ts";
-import { Malformed, clusterPicture } from "../../src/model/pictures.ts";
-import { slotOf } from "../../src/model/slot.ts";
+import { Malformed, clusterPicture } from "../../src/engine/pictures.ts";
+import { MESSAGE } from "../../src/model/message-kinds.ts";
 import { cluster, summary } from "./pictures.ts";
 import { Words } from "./words.ts";
 
@@ -37,6 +37,7 @@ class Net {
         return Promise.resolve().then(() => this.answer(url));
       },
       wallMs: () => this.wall,
+      isSecure: false,
       later: (ms, then) => {
         const timer = { at: this.wall + ms, then };
         this.#timers.push(timer);
@@ -76,6 +77,25 @@ describe("connections to live members", () => {
     net.first(A, "n1");
     net.first(B, "n2");
     expect(net.sockets.map((socket) => socket.address)).toEqual([A, B, C]);
+  });
+
+  it("are by TLS for a page that came by TLS", async () => {
+    const urls: string[] = [];
+    const parts = {
+      openSocket: (url: string) => {
+        urls.push(url);
+        return { close: () => undefined };
+      },
+      fetchJson: (url: string) => Promise.reject(new Error(String(urls.push(url)))),
+      wallMs: () => 0,
+      later: () => () => undefined,
+      isSecure: true,
+    };
+    const engine = new LiveEngine(A, parts, () => undefined);
+    engine.start();
+    engine.select("cart", null);
+    await Promise.resolve();
+    expect(urls).toEqual([`wss://${A}/events`, `https://${A}/picture?key=cart`]);
   });
 
   it("carry words in little-endian, rates and gaps", () => {
@@ -146,6 +166,48 @@ describe("connections to live members", () => {
     await net.pass(5_000);
     expect(net.posts.map((post) => post.kind)).toEqual(["lost", "refused"]);
     expect(net.sockets.length).toBe(1);
+    const asked = net.asked.length;
+    net.engine.select("cart", null);
+    await net.pass(5_000);
+    expect(net.asked.length).toBe(asked);
+  });
+
+  it("follow a member to another address, and leave one that is none any more", async () => {
+    const net = new Net();
+    net.engine.start();
+    for (const [address, node] of [[A, "n1"], [B, "n2"], [C, "n3"]] as const) net.first(address, node);
+    net.to(B).ears.onClose();
+    net.to(C).ears.onClose();
+    const moved = "127.0.0.1:9912";
+    const now = picture();
+    now.nodes = [summary("n1", { member: 1, admin: A }), summary("n2", { member: 2, admin: moved })];
+    net.answer = () => ({ kind: "json", value: { cluster: { ...now, epoch: 2 } } });
+    await net.pass(600);
+    expect(net.posts.filter((post) => post.kind === "left").map((post) => post.address)).toEqual([B, C]);
+    net.first(moved, "n2");
+    const count = net.sockets.length;
+    // An older picture brings nobody back.
+    net.answer = () => ({ kind: "json", value: { cluster: picture() } });
+    await net.pass(5_000);
+    expect(net.sockets.length).toBe(count);
+  });
+
+  it("to a member are one, however its address is written", async () => {
+    const net = new Net();
+    net.engine.start();
+    net.first(A, "n1");
+    net.first(B, "n2");
+    net.to(A).ears.onClose();
+    const now = picture();
+    now.nodes = now.nodes.map((node) => (node.name === "n1" ? { ...node, admin: "localhost:9801" } : node));
+    net.answer = () => ({ kind: "json", value: { cluster: now } });
+    await net.pass(600);
+    net.first("localhost:9801", "n1");
+    net.first(A, "n1");
+    expect(net.posts.at(-1)).toMatchObject({ kind: "left", address: A });
+    const count = net.sockets.length;
+    await net.pass(5_000);
+    expect(net.sockets.length).toBe(count);
   });
 });
 
@@ -207,7 +269,7 @@ describe("a live scene", () => {
   it("draws messages between places for as long as an eye needs, and no more than can be seen", () => {
     const model = attached();
     const words = new Words();
-    for (let id = 1; id <= 1_000; id++) words.sent(id, 1, 3, 257, 2_000_000, 9);
+    for (let id = 1; id <= 1_000; id++) words.sent(id, 1, 3, 257, 2_000_000);
     model.on({ kind: "batch", address: A, words: words.array, atMs: 52_000 });
     expect(model.flights().length).toBe(300);
     expect(model.flights()[0]).toMatchObject({ from: 0, to: 2, glyph: "request", label: "flight.write", fate: "arrives" });
@@ -218,15 +280,81 @@ describe("a live scene", () => {
     expect(model.flights().length).toBe(0);
   });
 
+  it("draws a message with the request that it belongs to, and a copy for a fallback as a hint", () => {
+    const model = attached();
+    const words = new Words()
+      .string(5, "cart")
+      .record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5)
+      .record("replicaAsked", 1, 2_000_000, 70, 0, 2, 0, 0)
+      .record("replicaAsked", 1, 2_000_000, 70, 0, 3, 0, 3)
+      .sent(7, 1, 2, MESSAGE.write, 2_000_000, 70)
+      .sent(8, 1, 3, MESSAGE.write, 2_000_000, 70);
+    model.on({ kind: "batch", address: A, words: words.array, atMs: 52_000 });
+    expect(model.flights()).toMatchObject([
+      { to: 1, label: "flight.write", request: 1 },
+      { to: 2, label: "flight.hint", glyph: "hint", request: 1 },
+    ]);
+  });
+
+  it("keeps messages of many members and threads apart", () => {
+    const model = attached();
+    const words = new Words();
+    // Numbers that differ in their highest bits only: threads 1 and 2, then members 32 and 33.
+    for (const high of [1 << 9, 2 << 9, 32 << 16, 33 << 16]) {
+      words.record("sent", 1, 2_000_000, 1, high, 1, 3, MESSAGE.read, 9, 70, 0);
+    }
+    model.on({ kind: "batch", address: A, words: words.array, atMs: 52_000 });
+    expect(new Set(model.flights().map((flight) => flight.id)).size).toBe(4);
+  });
+
+  it("ends a request whose end was never told", () => {
+    const model = attached();
+    model.tick(50_000);
+    const words = new Words().string(5, "cart").record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5);
+    model.on({ kind: "batch", address: A, words: words.array, atMs: 51_000 });
+    model.tick(60_500);
+    expect(model.requests()).toMatchObject([{ outcome: "running" }]);
+    model.tick(62_500);
+    expect(model.requests()).toMatchObject([{ outcome: "unknown", endedUs: 12_500_000 }]);
+  });
+
+  it("lays what members say of a key together by name, and takes its picture by the key that was asked for", () => {
+    const model = attached();
+    const key = "k".repeat(100);
+    const keyOf = (copies: { node: number; hintFor: number | null; siblings: number }[]) => ({
+      key: key.slice(0, 64),
+      slot: 1,
+      partition: 0,
+      walk: copies.map(({ node }) => ({ partition: 0, node, role: "owner" as const, place: 1 })),
+      copies: copies.map((copy) => ({ ...copy, isCurrent: true, isSynced: true })),
+      siblings: [],
+      common: [],
+      actors: [],
+    });
+    const post = (address: string, cluster: ReturnType<typeof picture>, keyPicture: ReturnType<typeof keyOf>) =>
+      model.on({ kind: "pictures", address, pictures: { cluster, node: null, key: keyPicture }, key, atMs: 50_500 });
+    post(A, picture(), keyOf([{ node: 0, hintFor: null, siblings: 1 }, { node: 1, hintFor: null, siblings: 9 }]));
+    // The second counts places in another order, and knows its own copy best.
+    const turned = picture();
+    turned.nodes.reverse();
+    post(B, turned, keyOf([{ node: 1, hintFor: null, siblings: 2 }, { node: 0, hintFor: 2, siblings: 3 }]));
+    expect(model.keyPicture(key)?.copies.map(({ node, hintFor, siblings }) => [node, hintFor, siblings])).toEqual([
+      [0, null, 1],
+      [1, null, 2],
+      [2, 0, 3],
+    ]);
+    expect(model.keyPicture(key.slice(0, 64))).toBe(null);
+  });
+
   it("counts by second, and shows where keys landed", () => {
     const model = attached();
     const atMs = 50_000;
     for (const address of [A, B, C]) {
-      model.on({ kind: "rates", address, rates: { sampled: 8, ms: 1_000, events: 900, reads: 0, writes: 100 }, atMs });
+      model.on({ kind: "rates", address, rates: { sampled: 8, ms: 1_000, events: 900, writes: 100 }, atMs });
     }
     expect(model.facts()).toMatchObject({ eventsPerSecond: 2_700, sampledOneIn: 8, writesPerSecond: [100, 100, 100] });
-    model.on({ kind: "batch", address: A, words: new Words().string(5, "foo").record("cellMerged", 1, 1_500_000, 0, 5, 1, 1).array, atMs });
-    expect(model.facts().landed).toEqual([{ slot: slotOf("foo"), atMs }]);
+    model.on({ kind: "batch", address: A, words: new Words().string(5, "foo").record("cellMerged", 1, 1_500_000, 37, 5, 1, 1).array, atMs });
+    expect(model.facts().landed).toEqual([{ partition: 37, atMs }]);
     model.tick(52_500);
     expect([model.facts().landed, model.facts().density]).toEqual([[], [2_700, 2_700]]);
   });
@@ -239,11 +367,5 @@ describe("what comes over a network", () => {
     for (const change of [{ nodes: "x" }, { owners: [[-1]] }, { epoch: null }, { cuts: [[1]] }, { keyspace: {} }, { nodes: [{ state: "odd" }] }]) {
       expect(() => clusterPicture({ ...picture(), ...change }, "picture"), JSON.stringify(change)).toThrow(Malformed);
     }
-  });
-
-  it("slots are those of Redis Cluster", () => {
-    expect([slotOf("123456789"), slotOf("foo")]).toEqual([0x31c3, 12_182]);
-    expect(slotOf("{user1000}.following")).toBe(slotOf("{user1000}.followers"));
-    expect(slotOf("foo{}{bar}")).not.toBe(slotOf("bar"));
   });
 });

@@ -81,7 +81,7 @@ describe("a put that is handed to an owner", () => {
   it("knows its messages", () => {
     const run = new Run();
     run.feed(HANDED_PUT);
-    expect([1, 2, 3, 4, 5].map((id) => run.requests.requestOfMessage(id)?.number ?? null)).toEqual([1, 1, 1, 1, null]);
+    expect([1, 2, 3, 4, 5].map((id) => run.requests.requestOfMessage(BigInt(id))?.number ?? null)).toEqual([1, 1, 1, 1, null]);
   });
 
   it("is the same if a turn's messages are told of before the turn's own events, as the simulator does", () => {
@@ -95,7 +95,7 @@ describe("a put that is handed to an owner", () => {
         .sent(2, 2, 1, MESSAGE.writeAnswer, 230, 70)
         .record("logSynced", 2, 230, 1, 0),
     );
-    expect([1, 2].map((id) => run.requests.requestOfMessage(id)?.number)).toEqual([1, 1]);
+    expect([1, 2].map((id) => run.requests.requestOfMessage(BigInt(id))?.number)).toEqual([1, 1]);
     expect(run.requests.models()[0]?.legs).toMatchObject([{ node: 2, reachedUs: 200, syncedUs: 230, answeredUs: null }]);
   });
 
@@ -239,7 +239,7 @@ describe("requests", () => {
     for (let id = 1; id <= 5; id++) run.feed(new Words().record("requestStarted", 1, id, id, 0, 0, 5, KEY).sent(id, 1, 2, MESSAGE.read, id, id));
     const models = run.feed(new Words().record("requestEnded", 1, 9, 1, 0, 0, 2, 0));
     expect(models.map((one) => one.number)).toEqual([3, 4, 5]);
-    expect([run.requests.requestOfMessage(1), run.requests.requestOfMessage(4)?.number]).toEqual([null, 4]);
+    expect([run.requests.requestOfMessage(1n), run.requests.requestOfMessage(4n)?.number]).toEqual([null, 4]);
   });
 
   it("have keys that are as long as events carry them", () => {

@@ -40,9 +40,9 @@ describe("the golden events of core", () => {
 
   it("have their fields where core put them", () => {
     expect(golden("String")).toMatchObject({ name: 0xddbecaf0, text: "a key" });
-    expect(golden("Sent")).toMatchObject({ id: LONG, from: 1, to: 2, bytes: 300 });
-    expect(golden("Received")).toMatchObject({ id: LONG, from: 1, to: 2 });
-    expect(golden("Lost")).toMatchObject({ id: LONG, from: 1, to: 2, why: "full" });
+    expect(golden("Sent")).toMatchObject({ id: BigInt(LONG), from: 1, to: 2, bytes: 300 });
+    expect(golden("Received")).toMatchObject({ id: BigInt(LONG), from: 1, to: 2 });
+    expect(golden("Lost")).toMatchObject({ id: BigInt(LONG), from: 1, to: 2, why: "full" });
     expect(golden("Crashed")).toMatchObject({ how: "power" });
     expect(golden("Link")).toMatchObject({ from: 1, to: 2, isCut: true });
     expect(golden("OpStarted")).toMatchObject({ op: LONG, verb: "put" });
@@ -81,11 +81,11 @@ describe("the golden events of core", () => {
 describe("records", () => {
   it("of an older and a newer length are read as far as they are known", () => {
     const old = new Words().record("sent", 1, 5, 9, 0, 1, 2, 257, 100).array;
-    expect([...events(old)]).toMatchObject([{ id: 9, message: 257, request: 0n }]);
+    expect([...events(old)]).toMatchObject([{ id: 9n, message: 257, request: 0n }]);
     const now = new Words().sent(9, 1, 2, 257, 5, 77).array;
-    expect([...events(now)]).toMatchObject([{ id: 9, message: 257, request: 77n }]);
+    expect([...events(now)]).toMatchObject([{ id: 9n, message: 257, request: 77n }]);
     const later = new Words().record("sent", 1, 5, 9, 0, 1, 2, 257, 100, 77, 0, 1, 2, 3).array;
-    expect([...events(later)]).toMatchObject([{ id: 9, request: 77n }]);
+    expect([...events(later)]).toMatchObject([{ id: 9n, request: 77n }]);
   });
 
   it("of kinds that are not known yet are passed over", () => {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { MESSAGE } from "../../src/model/message-kinds.ts";
+import { MESSAGE_KINDS } from "kvorum";
+import { History } from "../../src/model/history.ts";
+import { MESSAGE, lookOf } from "../../src/model/message-kinds.ts";
 import { WorldModel } from "../../src/model/world.ts";
+import { cluster, summary } from "./pictures.ts";
 import { Words } from "./words.ts";
 
 const frame = (words: Words, nowUs: number, flights: number[][]) =>
@@ -62,5 +65,23 @@ describe("messages of a simulated cluster", () => {
     expect(world.flights.length).toBe(2);
     world.on(frame(new Words(), 400, []));
     expect(world.flights).toEqual([]);
+  });
+});
+
+describe("kinds of messages", () => {
+  it("are those of the package, by number and name", () => {
+    for (let number = 0; number < 1_000; number++) {
+      expect([number, lookOf(number).label !== "flight.other"]).toEqual([number, number in MESSAGE_KINDS]);
+    }
+    for (const [name, number] of Object.entries(MESSAGE)) expect(MESSAGE_KINDS[number]?.toLowerCase()).toBe(name.toLowerCase());
+  });
+});
+
+describe("a node that is no member yet", () => {
+  it("takes no member's number", () => {
+    const history = new History();
+    const nodes = [summary("n0", { member: 2 }), summary("n1", { member: 1 }), summary("n2", { member: null })];
+    history.onPicture(cluster(3, { nodes }));
+    expect([1, 2].map((member) => history.placeOf(member))).toEqual([1, 0]);
   });
 });

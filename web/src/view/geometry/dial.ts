@@ -86,12 +86,12 @@ export function tracks(
   return order.map((node) => ({ node, path: paths.get(node) ?? "" }));
 }
 
-/** A tick for each key that has landed, longer the younger it is. */
-export function landed(layout: StageLayout, keys: readonly { slot: number; atMs: number }[], nowMs: number): string {
+/** A tick in the middle of its partition for each key that has landed, longer the younger it is. */
+export function landed(layout: StageLayout, keys: readonly { partition: number; atMs: number }[], partitions: number, nowMs: number): string {
   return keys
-    .map(({ slot, atMs }) => {
+    .map(({ partition, atMs }) => {
       const age = Math.min(1, Math.max(0, (nowMs - atMs) / 1000));
-      return radial(layout.centre, (slot / 16384) * 360, layout.radius + 4, layout.radius + 7 + 7 * (1 - age));
+      return radial(layout.centre, ((partition + 0.5) / partitions) * 360, layout.radius + 4, layout.radius + 7 + 7 * (1 - age));
     })
     .join("");
 }

@@ -20,12 +20,6 @@ export function at(centre: Point, angle: number, radius: number): Point {
   return { x: centre.x + radius * Math.sin(radians(angle)), y: centre.y - radius * Math.cos(radians(angle)) };
 }
 
-/** Of a point seen from the centre, from 0 to 360. */
-export function angleOf(centre: Point, point: Point): number {
-  const degrees = (Math.atan2(point.x - centre.x, centre.y - point.y) * 180) / Math.PI;
-  return degrees < 0 ? degrees + 360 : degrees;
-}
-
 export function text(point: Point): string {
   return `${short(point.x)} ${short(point.y)}`;
 }

@@ -20,7 +20,7 @@ import type {
   TablePicture,
   WalkStep,
 } from "kvorum";
-import { isRecord } from "./link.ts";
+import { isRecord } from "./json.ts";
 
 /** The message is not what this build of the page understands. */
 export class Malformed extends Error {}
@@ -222,8 +222,7 @@ export interface Rates {
   sampled: number;
   ms: number;
   events: number;
-  reads: number;
   writes: number;
 }
 
-export const rates = object<Rates>({ sampled: amount, ms: amount, events: amount, reads: amount, writes: amount });
+export const rates = object<Rates>({ sampled: amount, ms: amount, events: amount, writes: amount });
