@@ -12,12 +12,18 @@ use std::collections::BTreeSet;
 use wasm_bindgen::JsValue;
 
 /// Before the number of the read in a context: a context is a name for what that read has seen, so that a script can
-/// say it.
+/// say it. A check of the content goes with it, so that one of another cluster is known for what it is.
 const CONTEXT_PREFIX: &str = "get:";
 
-/// The read that a context names.
-pub fn read_of(context: &str) -> Option<GuestNumber> {
-    context.strip_prefix(CONTEXT_PREFIX)?.parse().ok().map(GuestNumber)
+fn context_of(number: GuestNumber, guest: &Guest) -> Option<String> {
+    guest.context_check().map(|check| format!("{CONTEXT_PREFIX}{}.{check:08x}", number.0))
+}
+
+/// The read of this world that a context names.
+pub fn read_of(world: &World, context: &str) -> Option<GuestNumber> {
+    let (number, _) = context.strip_prefix(CONTEXT_PREFIX)?.split_once('.')?;
+    let number = GuestNumber(number.parse().ok()?);
+    (context_of(number, world.guest(number)?).as_deref() == Some(context)).then_some(number)
 }
 
 /// The answer to a request, or why there is none.
@@ -31,11 +37,11 @@ pub fn of(world: &World, options: &Options, number: GuestNumber, guest: &Guest) 
                 GuestAsk::Get { r, .. } => r.unwrap_or(options.r),
                 _ => options.r,
             };
-            let context = guest.has_context().then(|| format!("{CONTEXT_PREFIX}{}", number.0));
+            let context = context_of(number, guest);
             Ok(object(&[
                 ("siblings", siblings(world, read).into()),
                 ("context", context.map_or(JsValue::NULL, |context| JsValue::from_str(&context))),
-                ("acks", r.into()),
+                ("acks", r.min(options.n).into()),
             ]))
         }
         _ => Err(failure(guest)),

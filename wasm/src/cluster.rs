@@ -380,8 +380,7 @@ impl Cluster {
     /// The read whose context goes along.
     fn seen(&self, context: Option<String>) -> Result<Option<GuestNumber>, Fault> {
         let Some(context) = context else { return Ok(None) };
-        let number = answer::read_of(&context);
-        match number.filter(|number| self.world.guest(*number).is_some_and(|guest| guest.has_context())) {
+        match answer::read_of(&self.world, &context) {
             Some(number) => Ok(Some(number)),
             None => Err(Fault::invalid("the context is none that a get of this cluster has returned")),
         }

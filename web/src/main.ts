@@ -9,6 +9,10 @@ import App from "./view/App.svelte";
 const target = document.getElementById("app");
 if (target !== null) {
   const app = createApp();
+  // A link that is pasted into an open page is opened as in a new one. The page itself never changes its address.
+  addEventListener("hashchange", () => {
+    location.reload();
+  });
   expose(app);
   mount(App, {
     target,

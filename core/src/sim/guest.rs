@@ -8,7 +8,7 @@ use super::client::PATIENCE;
 use super::history::{Asked, Ends, OpNumber, Outcome, Seen};
 use super::script::{Action, GuestAsk, GuestNumber, Line, NodeIndex, SCRIPT_LINES_MAX};
 use super::world::World;
-use crate::base::{KeyspaceId, Micros};
+use crate::base::{KeyspaceId, Micros, checksum};
 use crate::data::{Expiry, Op, ReadReply, Refusal, Reply, Request};
 use crate::version::encode_context;
 use alloc::string::{String, ToString};
@@ -170,6 +170,10 @@ impl Guest {
     /// Whether it has a context that a put can carry.
     pub fn has_context(&self) -> bool {
         self.context.is_some()
+    }
+    /// Tells its context from those of other reads, in other worlds too.
+    pub fn context_check(&self) -> Option<u32> {
+        self.context.as_ref().map(|(bytes, _)| checksum(bytes) as u32)
     }
     /// What it means: done, not done, or nobody knows. `None` while it is under way.
     pub fn outcome(&self) -> Option<Outcome> {

@@ -171,6 +171,9 @@ export const en = {
   "why.code.unavailable": "too few nodes can answer",
   "why.code.outOfReach": "some siblings are out of reach",
   "why.code.loading": "the cluster was not there yet",
+  "why.code.CLUSTERDOWN": "too few owners and fallbacks can be reached",
+  "why.code.TRYAGAIN": "too busy, moving or starting; the same request may succeed soon",
+  "why.code.NOT_DONE": "the node does not run, or did not take it",
   "why.code.other": "refused with {code}",
 
   "siblings.count.one": "{count} sibling",
@@ -366,7 +369,7 @@ export const en = {
   "why.doneText": "{nodes} had answered: {votes} distinct nodes, as many as it needs.",
   "why.doneLate": "{nodes} had answered: {votes} distinct nodes, as many as it needs. What came later from {late} changes nothing.",
   "why.notDone": "Why it was not done",
-  "why.notDoneText": "{votes} of {needed} answers came. Refused with {code}; nothing was promised.",
+  "why.notDoneText": "{votes} of {needed} answers came: {code}. Nothing was promised.",
   "why.unknown": "Why nobody knows",
   "why.unknownText": "{votes} of {needed} answers came in time. Who was asked may have stored it, so it may show up later.",
   "why.running": "Why it is not done yet",

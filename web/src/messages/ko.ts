@@ -187,6 +187,9 @@ export const ko = translated({
   "why.code.unavailable": "응답할 수 있는 노드가 부족함",
   "why.code.outOfReach": "일부 형제 버전에 닿을 수 없음",
   "why.code.loading": "클러스터가 아직 시작되지 않음",
+  "why.code.CLUSTERDOWN": "닿을 수 있는 담당 노드와 대체 노드가 부족함",
+  "why.code.TRYAGAIN": "과부하, 이동 중 또는 시작 중; 곧 다시 시도할 수 있음",
+  "why.code.NOT_DONE": "노드가 중단되었거나 요청을 받지 않음",
   "why.code.other": "거부 코드 {code}",
 
   "siblings.count.one": "형제 버전 {count}개",
@@ -382,7 +385,7 @@ export const ko = translated({
   "why.doneText": "응답한 노드: {nodes}. 서로 다른 노드 {votes}개로 정족수를 채운다.",
   "why.doneLate": "응답한 노드: {nodes}. 서로 다른 노드 {votes}개로 정족수를 채운다. 나중에 온 응답은 결과를 바꾸지 않는다 ({late}).",
   "why.notDone": "수행되지 않은 까닭",
-  "why.notDoneText": "응답 {votes}/{needed}. 거부 코드 {code}; 약속한 것은 없다.",
+  "why.notDoneText": "응답 {votes}/{needed}: {code}. 약속한 것은 없다.",
   "why.unknown": "결과를 알 수 없는 까닭",
   "why.unknownText": "제때 온 응답 {votes}/{needed}. 요청받은 노드가 저장했을 수 있어 나중에 보일 수 있다.",
   "why.running": "아직 끝나지 않은 까닭",

@@ -378,6 +378,8 @@ class PageApp implements App {
     const draft = this.#draft;
     this.#fieldTrouble = checkDraft(draft);
     if (this.#fieldTrouble !== null || this.#mode === "live") return;
+    // There is no world to ask: what is wrong stays in sight, with its way out.
+    if (this.#trouble?.code === "panicked" || (this.#trouble !== null && this.#picture === null)) return;
     this.#trouble = null;
     this.#followsLatest = true;
     this.#select(draft.key, this.#selectedNode);
@@ -441,7 +443,9 @@ class PageApp implements App {
       this.#trouble = { code: "badSeed", holes: { seed: seed.slice(0, 40) } };
       return;
     }
-    this.#open({ ...(this.#opened.nodes === undefined ? DEFAULT_WORLD : this.#opened), seed: parsed.value }, null);
+    // Options that were refused once would be refused again.
+    const isUsable = this.#trouble === null && this.#opened.nodes !== undefined;
+    this.#open({ ...(isUsable ? this.#opened : DEFAULT_WORLD), seed: parsed.value }, null);
   }
 
   async #copyLink(): ReturnType<Actions["copyLink"]> {
