@@ -293,6 +293,7 @@ export const en = {
   "verdict.waiting": "Nothing to judge yet",
   "health.good": "Healthy",
   "health.bad": "Degraded",
+  "health.lost": "Not known: the connection is lost",
   "health.up": "{up} of {total} up",
   "health.hints.one": "{count} hint waiting",
   "health.hints.other": "{count} hints waiting",

@@ -309,6 +309,7 @@ export const ko = translated({
   "verdict.waiting": "아직 판정할 것 없음",
   "health.good": "정상",
   "health.bad": "저하됨",
+  "health.lost": "알 수 없음: 연결이 끊김",
   "health.up": "{up}/{total} 정상",
   "health.hints.one": "대기 단서 {count}",
   "health.hints.other": "대기 단서 {count}",

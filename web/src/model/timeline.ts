@@ -74,8 +74,17 @@ export class Timeline {
     }
   }
 
-  /** That a paused node goes on is seen in pictures only. */
+  /** That a paused node goes on, and that a script has healed all at once, is seen in pictures only. */
   onPicture(picture: ClusterPicture): void {
+    const cuts = new Set(picture.cuts.map(([from, to]) => `${from} ${to}`));
+    for (const cut of this.#cuts) {
+      if (cut.mark.fromUs < picture.nowUs && ![...cut.wanted].some((link) => cuts.has(link))) {
+        cut.wanted.clear();
+        cut.mark.toUs = picture.nowUs;
+        this.#isChanged = true;
+      }
+    }
+    this.#cuts = this.#cuts.filter((cut) => cut.wanted.size > 0);
     picture.nodes.forEach((node, place) => {
       if (node.state !== "paused" && this.#paused.delete(place)) this.#end("crash", place, picture.nowUs);
     });

@@ -76,6 +76,15 @@ describe("marks", () => {
     expect(timeline.marks([])).toMatchObject([{ kind: "crash", toUs: 30 }]);
   });
 
+  it("of a cut end when a script has healed all at once, which no event of a link tells", () => {
+    const timeline = new Timeline((member) => member);
+    for (const event of events(new Words().record("link", 0, 10, 0, 1, 0).array)) timeline.on(event);
+    timeline.onPicture(cluster(2, { nowUs: 20, cuts: [[0, 1]] }));
+    expect(timeline.marks([])).toMatchObject([{ kind: "cut", toUs: null }]);
+    timeline.onPicture(cluster(2, { nowUs: 30, cuts: [] }));
+    expect(timeline.marks([])).toMatchObject([{ kind: "cut", toUs: 30 }]);
+  });
+
   it("are bounded, and what still lasts stays", () => {
     const words = new Words().record("crashed", 9, 1, 0);
     for (let us = 10; us < 30; us++) words.record("crashed", 1, us * 2, 0).record("restarted", 1, us * 2 + 1);
