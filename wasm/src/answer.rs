@@ -3,12 +3,9 @@
 use crate::Fault;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use kvorum_core::data::{ReadReply, Refusal, Reply};
-use kvorum_core::node::dot_text;
-use kvorum_core::sim::{
-    Guest, GuestAnswer, GuestAsk, GuestNumber, NODE_COUNT_MAX, NodeIndex, Options, World,
-};
-use kvorum_core::version::{Actor, Cell, Sibling};
-use std::collections::BTreeSet;
+use kvorum_core::node::{actor_name, actors, dot_text};
+use kvorum_core::sim::{Guest, GuestAnswer, GuestAsk, GuestNumber, Options, World};
+use kvorum_core::version::Sibling;
 use wasm_bindgen::JsValue;
 
 /// Before the number of the read in a context: a context is a name for what that read has seen, so that a script can
@@ -67,7 +64,7 @@ fn failure(guest: &Guest) -> Fault {
 
 fn siblings(world: &World, read: &ReadReply) -> Array {
     let Some(cell) = &read.cell else { return Array::new() };
-    let actors = actors(cell);
+    let (actors, places) = (actors(cell), world.places());
     // A value whose time is over is no value any more; what was deleted is told, for it is part of what was seen.
     let is_there = |sibling: &&Sibling| sibling.value().is_none() || sibling.is_live(world.true_ms());
     cell.siblings()
@@ -75,26 +72,11 @@ fn siblings(world: &World, read: &ReadReply) -> Array {
         .filter(is_there)
         .map(|sibling| {
             let value = sibling.value().map_or(JsValue::NULL, |value| Uint8Array::from(&value[..]).into());
-            let dot = dot_text(&name(world, &actors, sibling.dot.actor), sibling.dot);
+            let dot = dot_text(&actor_name(&actors, &places, sibling.dot.actor), sibling.dot);
             let ends = sibling.expires_at_ms().map_or(JsValue::NULL, |at| JsValue::from_f64(at as f64));
             object(&[("value", value), ("dot", dot.into()), ("expiresAtMs", ends)])
         })
         .collect()
-}
-
-fn actors(cell: &Cell) -> BTreeSet<Actor> {
-    let seen = cell.context().iter().map(|dot| dot.actor);
-    seen.chain(cell.siblings().iter().map(|sibling| sibling.dot.actor)).collect()
-}
-
-/// As pictures name it: the member, and which of its memories if there are several.
-fn name(world: &World, actors: &BTreeSet<Actor>, actor: Actor) -> String {
-    let nodes = (0..NODE_COUNT_MAX).filter_map(|index| world.node(NodeIndex(index)));
-    let mut views = nodes.filter_map(|node| node.view());
-    let known = views.find_map(|view| view.topology.member(actor.member()).map(|member| member.name.clone()));
-    let name = known.unwrap_or_else(|| String::from("?"));
-    let before = actors.iter().filter(|other| other.member() == actor.member() && **other < actor).count();
-    if before == 0 { name } else { format!("{name}.{}", before + 1) }
 }
 
 fn object(fields: &[(&str, JsValue)]) -> JsValue {

@@ -156,11 +156,10 @@ impl Trace {
     /// Records a key as a string-table entry and returns the word to name it by. The word is the low half of the
     /// key's hash, so that all machines name a key alike without sharing a table.
     pub fn string(&mut self, time: Micros, bytes: &[u8]) -> u32 {
-        let name = string_name(bytes);
-        if self.on {
-            push_string(&mut self.words, self.node, time, bytes);
+        match self.on {
+            true => push_string(&mut self.words, self.node, time, bytes),
+            false => string_name(bytes),
         }
-        name
     }
     /// Takes what was recorded since the last call.
     pub fn take(&mut self) -> Vec<u32> {

@@ -8,8 +8,8 @@ mod route;
 
 pub use picture::{
     ClusterPicture, CopyPicture, HintPicture, KeyPicture, KeyspacePicture, NodePicture, NodeSummary, Places,
-    RepairPicture, RequestCounts, SeenPicture, SiblingPicture, Suspicion, WalkStep, dot_text, key_picture,
-    node_picture, suspicions,
+    RepairPicture, RequestCounts, SeenPicture, SiblingPicture, Suspicion, WalkStep, actor_name, actors,
+    dot_text, key_picture, node_picture, suspicions,
 };
 pub use route::{Addressee, addressee, partition_of, shard_of};
 

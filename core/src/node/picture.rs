@@ -445,14 +445,15 @@ pub fn key_picture(view: &View, places: &Places, key: &[u8], held: &[(u32, Copie
     }
 }
 
-fn actors(cell: &Cell) -> Vec<Actor> {
+/// Who wrote the siblings of a cell, or is in its context; in order.
+pub fn actors(cell: &Cell) -> Vec<Actor> {
     let seen = cell.context().iter().map(|dot| dot.actor);
     let own = cell.siblings().iter().map(|sibling| sibling.dot.actor);
     seen.chain(own).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The member's name, and which of its memories if there are several among `actors`: "n0", "n0.2".
-fn actor_name(actors: &[Actor], places: &Places, actor: Actor) -> String {
+pub fn actor_name(actors: &[Actor], places: &Places, actor: Actor) -> String {
     let of_member = actors.iter().filter(|other| other.member() == actor.member());
     let before = of_member.filter(|other| **other < actor).count();
     let name = places.name(actor.member());

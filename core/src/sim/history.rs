@@ -201,6 +201,10 @@ impl History {
     pub fn of_key(&self, key: u16) -> Vec<(OpNumber, &Record)> {
         self.iter().filter(|(_, record)| record.key == key).collect()
     }
+    /// How many of them their askers were told to be done.
+    pub fn done_count(&self) -> u32 {
+        self.records.iter().filter(|record| record.is_done()).count() as u32
+    }
     /// How many there are.
     pub fn len(&self) -> u32 {
         self.records.len() as u32

@@ -100,8 +100,8 @@ impl World {
                 summary.reporters = ids.filter_map(|id| places.at(id)).collect();
             }
         }
-        let done = self.history.iter().filter(|(_, record)| record.is_done()).count() as u64;
-        picture.requests = RequestCounts { asked: u64::from(self.history.len()), done };
+        let (asked, done) = (u64::from(self.history.len()), u64::from(self.history.done_count()));
+        picture.requests = RequestCounts { asked, done };
         picture
     }
     fn fill_in(&self, host: &Host, summary: &mut NodeSummary) {
@@ -192,6 +192,10 @@ impl World {
         flights.order_by_key(|flight| (flight.arrives, flight.id));
         flights
     }
+    /// The places of nodes, by the newest topology; empty before the cluster was born.
+    pub fn places(&self) -> Places {
+        self.best_view().map_or_else(Places::default, |(_, view)| Places::named(view, &self.names()))
+    }
     /// What the checkers say so far.
     pub fn verdict(&self) -> Verdict {
         let shards = || self.hosts.iter().flat_map(|host| &host.node).flat_map(|node| node.shards());
@@ -202,7 +206,7 @@ impl World {
         };
         Verdict {
             violations: self.violations.iter().map(violation).collect(),
-            acknowledged: self.history.iter().filter(|(_, record)| record.is_done()).count() as u32,
+            acknowledged: self.history.done_count(),
             asked: self.history.len(),
             downs: self.control_checker.downs(),
             epochs: self.best_view().map_or(0, |(_, view)| view.topology.epoch.0),
