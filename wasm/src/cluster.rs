@@ -4,8 +4,7 @@ use bytes::Bytes;
 use js_sys::Float64Array;
 use kvorum_core::base::Micros;
 use kvorum_core::sim::{
-    Action, DiskMood, GuestAsk, GuestNumber, Line, NetworkRates, NodeIndex, Options, Script, Verdict, World,
-    default_script,
+    Action, GuestAsk, GuestNumber, NodeIndex, Options, Rest, Script, Verdict, World, default_script,
 };
 use kvorum_core::version::Resolve;
 use serde::Serialize;
@@ -30,6 +29,8 @@ pub struct Cluster {
     is_drawn: bool,
     /// What the checkers said at the end of a script that leaves faults behind.
     last_verdict: Option<Verdict>,
+    /// On the way to saying it.
+    rest: Option<Box<Rest>>,
 }
 
 /// How a calm cluster is made.
@@ -118,7 +119,7 @@ impl Cluster {
     }
     fn new(options: Options, script: Script, is_drawn: bool) -> Cluster {
         let world = World::new(options.clone(), script);
-        Cluster { world, options, is_drawn, last_verdict: None }
+        Cluster { world, options, is_drawn, last_verdict: None, rest: None }
     }
 
     // --- time ---
@@ -142,7 +143,7 @@ impl Cluster {
     pub fn step(&mut self, until: f64) -> bool {
         let happened = !self.is_over() && self.world.step(micros(until));
         if happened {
-            self.last_verdict = None;
+            self.forget_end();
         }
         happened
     }
@@ -175,14 +176,20 @@ impl Cluster {
         if !self.world.is_judged() && !self.go_on(end.0 as f64, events_max) {
             return false;
         }
-        if !leaves_faults(&self.world.script().lines) {
+        if !self.world.script().leaves_faults() {
             return self.world.judge_on();
         }
-        // What was broken on purpose stays so: the judgement, which wants it whole, is another's.
-        if self.last_verdict.is_none() {
-            self.last_verdict = Some(self.verdict_at_rest());
+        if self.last_verdict.is_some() {
+            return true;
         }
-        true
+        // What was broken on purpose stays so: the judgement, which wants it whole, is another's.
+        let rest = self.rest.get_or_insert_with(|| Box::new(Rest::of(&self.world)));
+        let is_judged = rest.go_on(events_max);
+        if is_judged {
+            self.last_verdict = Some(rest.verdict());
+            self.rest = None;
+        }
+        is_judged
     }
     /// Whether all nodes that the script has started are members and nothing is under way to other owners.
     #[wasm_bindgen(getter, js_name = isFormed)]
@@ -353,25 +360,17 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// What would be found if every fault ended now and the cluster came to rest. Judged on a world that was led here anew:
-    /// `World::judged_now` copies this one, and what copies a world is 27 KB of the module (gzip).
-    fn verdict_at_rest(&self) -> Verdict {
-        let now = self.world.now();
-        let mut script = self.world.script().clone();
-        script.push(now, Action::Load(0));
-        script.push(now, Action::Heal);
-        let mut other = World::new(Options { keep_trace: false, ..self.options.clone() }, script);
-        other.run_until(now);
-        while !other.judge_on() {}
-        other.verdict()
+    /// What was found or is being found out about its end holds no longer: it goes on.
+    fn forget_end(&mut self) {
+        (self.rest, self.last_verdict) = (None, None);
     }
     fn act(&mut self, action: Action) -> Result<(), Fault> {
-        self.last_verdict = None;
+        self.forget_end();
         self.world.submit(action)?;
         Ok(())
     }
     fn ask(&mut self, node: u8, ask: GuestAsk) -> Result<u32, Fault> {
-        self.last_verdict = None;
+        self.forget_end();
         match self.world.submit(Action::Ask(NodeIndex(node), ask))? {
             Some(number) => Ok(number.0),
             None => unreachable!("a request is given a number"),
@@ -403,28 +402,6 @@ fn between(one: &[u8], other: &[u8]) -> impl Iterator<Item = (NodeIndex, NodeInd
     let pairs: Vec<_> = one.iter().flat_map(|from| other.iter().map(move |to| (*from, *to))).collect();
     let both = pairs.into_iter().flat_map(|(from, to)| [(from, to), (to, from)]);
     both.filter(|(from, to)| from != to).map(|(from, to)| (NodeIndex(from), NodeIndex(to)))
-}
-
-/// Whether a script breaks something and does not heal it afterwards. Told from the script alone, so that a replay is
-/// judged like the run that it repeats.
-fn leaves_faults(lines: &[Line]) -> bool {
-    let healed = lines.iter().rposition(|line| matches!(line.action, Action::Heal));
-    lines[healed.map_or(0, |at| at + 1)..].iter().any(|line| match &line.action {
-        Action::Kill(_)
-        | Action::Power(_)
-        | Action::Wipe(_)
-        | Action::Rot(_)
-        | Action::Pause(_)
-        | Action::Cut(..)
-        | Action::PowerAll => true,
-        Action::Clock(_, offset) => *offset != 0,
-        Action::Disk(_, mood) => *mood != DiskMood::Ok,
-        Action::Network(rates) => *rates != NetworkRates::default(),
-        Action::Slow(_, ms) => *ms != 0,
-        Action::Lose(_, permille) => *permille != 0,
-        Action::Load(ops) => *ops != 0,
-        Action::Start(_) | Action::Resume(_) | Action::Join(..) | Action::Ask(..) | Action::Heal => false,
-    })
 }
 
 /// Virtual times cross as numbers: they are exact for 285 years.

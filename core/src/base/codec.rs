@@ -109,14 +109,18 @@ impl<'a> Reader<'a> {
     }
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.raw(N)?);
-        Ok(array)
+        let Some(array) = self.bytes[self.offset..].first_chunk() else {
+            return Err(self.error("more bytes"));
+        };
+        self.offset += N;
+        Ok(*array)
     }
     /// One byte.
     #[inline]
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
-        Ok(self.array::<1>()?[0])
+        let Some(byte) = self.bytes.get(self.offset) else { return Err(self.error("more bytes")) };
+        self.offset += 1;
+        Ok(*byte)
     }
     /// Two bytes, little-endian.
     #[inline]

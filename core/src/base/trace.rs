@@ -59,7 +59,8 @@ kinds! {
     /// A node's messages are lost from now on: so many of a thousand.
     Lossy = 19,
     // --- coordinator ---
-    /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string.
+    /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string,
+    /// votes needed among its owners, votes needed among those to come (0 if it does not move).
     RequestStarted = 30,
     /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
     ReplicaAsked = 31,
@@ -149,8 +150,12 @@ impl Trace {
     }
     /// Records one event; nothing when nobody listens.
     pub fn emit(&mut self, time: Micros, kind: Kind, payload: &[u32]) {
+        self.emit_parts(time, kind, payload, &[]);
+    }
+    /// Records one event whose payload lies in two pieces.
+    pub fn emit_parts(&mut self, time: Micros, kind: Kind, first: &[u32], rest: &[u32]) {
         if self.on {
-            push_record(&mut self.words, kind, self.node, time, payload);
+            push_parts(&mut self.words, kind, self.node, time, first, rest);
         }
     }
     /// Records a key as a string-table entry and returns the word to name it by. The word is the low half of the
@@ -182,26 +187,29 @@ fn string_name(bytes: &[u8]) -> u32 {
 /// Appends a string-table entry and returns the word that names it.
 pub fn push_string(words: &mut Vec<u32>, node: u32, time: Micros, bytes: &[u8]) -> u32 {
     let name = string_name(bytes);
-    let mut payload = Vec::with_capacity(2 + bytes.len().div_ceil(4));
-    payload.push(name);
     let kept = &bytes[..bytes.len().min(STRING_BYTES_MAX)];
-    payload.push(kept.len() as u32);
-    for chunk in kept.chunks(4) {
-        let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
-        payload.push(u32::from_le_bytes(word));
+    let mut text = [0; STRING_BYTES_MAX / 4];
+    for (word, chunk) in text.iter_mut().zip(kept.chunks(4)) {
+        let mut four = [0; 4];
+        four[..chunk.len()].copy_from_slice(chunk);
+        *word = u32::from_le_bytes(four);
     }
-    push_record(words, Kind::String, node, time, &payload);
+    let text = &text[..kept.len().div_ceil(4)];
+    push_parts(words, Kind::String, node, time, &[name, kept.len() as u32], text);
     name
 }
 
 /// Appends one record.
 pub fn push_record(words: &mut Vec<u32>, kind: Kind, node: u32, time: Micros, payload: &[u32]) {
-    let length = 4 + payload.len() as u32;
-    words.push(length << 16 | u32::from(kind as u16));
-    words.push(node);
-    words.extend_from_slice(&split(time.0));
-    words.extend_from_slice(payload);
+    push_parts(words, kind, node, time, payload, &[]);
+}
+
+fn push_parts(words: &mut Vec<u32>, kind: Kind, node: u32, time: Micros, first: &[u32], rest: &[u32]) {
+    let length = 4 + (first.len() + rest.len()) as u32;
+    let [low, high] = split(time.0);
+    words.extend_from_slice(&[length << 16 | u32::from(kind as u16), node, low, high]);
+    words.extend_from_slice(first);
+    words.extend_from_slice(rest);
 }
 
 /// A u64 as two words, low first.
@@ -289,7 +297,7 @@ mod tests {
             Kind::OpEnded => vec![low, high, 0, 7, 8],
             Kind::Slowed => vec![40],
             Kind::Lossy => vec![500],
-            Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd],
+            Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd, 2, 0],
             Kind::ReplicaAsked => vec![low, high, 2, 1, 4],
             Kind::ReplicaAnswered => vec![low, high, 2, 5],
             Kind::RequestEnded => vec![low, high, 0, 2, 1],

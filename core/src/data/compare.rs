@@ -15,6 +15,7 @@ use crate::base::{
     Bug, Epoch, KeyspaceId, MemberId, Micros, PartitionId, ShardIndex, Writer, checksum_seeded, hash128,
 };
 use crate::message::{DataMessage, KeyDigest, Reason};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -114,7 +115,11 @@ impl Shard {
                 for branch in differing(&own, &sums) {
                     let sums =
                         self.store.tree(partition).map(|tree| tree.leaf_sums(branch)).unwrap_or_default();
-                    self.send(from, partition, DataMessage::TreeLeaves { epoch, branch, sums });
+                    self.send(
+                        from,
+                        partition,
+                        DataMessage::TreeLeaves { epoch, branch, sums: Box::new(sums) },
+                    );
                 }
             }
             DataMessage::TreeLeaves { epoch, branch, sums } if self.is_settled_in(partition, epoch) => {
@@ -163,7 +168,7 @@ impl Shard {
             let sums = self.store.tree(partition).map(|tree| tree.branch_sums()).unwrap_or_default();
             let words = [u32::from(from.0), u32::from(number), 0, 1];
             self.trace.emit(self.now.mono, Kind::TreeCompared, &words);
-            self.send(from, partition, DataMessage::TreeBranches { epoch, sums });
+            self.send(from, partition, DataMessage::TreeBranches { epoch, sums: Box::new(sums) });
         }
     }
     /// This node's keys of some leaves are at hand: the peer is told.

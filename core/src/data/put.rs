@@ -182,7 +182,7 @@ impl Shard {
         }
         let id = self.op_id();
         let verb = if spec.is_final { 3 } else { 1 };
-        self.trace_started(id, verb, partition, &spec.key);
+        self.trace_started(id, verb, partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -535,9 +535,20 @@ impl Shard {
             }
         }
     }
-    pub(super) fn trace_started(&mut self, id: OpId, verb: u32, partition: PartitionId, key: &[u8]) {
-        let [low, high] = split(id);
-        self.trace_key(Kind::RequestStarted, &[low, high, verb, u32::from(partition.0)], key);
+    /// `needed`: the votes that decide it, among the owners and among those to come.
+    pub(super) fn trace_started(
+        &mut self,
+        id: OpId,
+        verb: u32,
+        partition: PartitionId,
+        needed: [u8; 2],
+        key: &[u8],
+    ) {
+        if self.trace.on() {
+            let key = self.trace.string(self.now.mono, key);
+            let [needed, of_next] = needed.map(u32::from);
+            self.trace_op(Kind::RequestStarted, id, &[verb, u32::from(partition.0), key, needed, of_next]);
+        }
     }
     pub(super) fn trace_ended(&mut self, id: OpId, outcome: u32, acks: u8, hinted: u8) {
         self.trace_op(Kind::RequestEnded, id, &[outcome, u32::from(acks), u32::from(hinted)]);
@@ -643,7 +654,7 @@ impl Shard {
             return self.answer_refused(asker, spec.partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        self.trace_started(id, 3, spec.partition, &spec.key);
+        self.trace_started(id, 3, spec.partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         self.trace_stamped(id, spec.stamp);
         let partition = spec.partition;

@@ -779,10 +779,7 @@ impl Shard {
     /// Records an event about an operation: its number as two words, then `rest`.
     pub(super) fn trace_op(&mut self, kind: Kind, op: OpId, rest: &[u32]) {
         if self.trace.on() {
-            let mut payload = Vec::with_capacity(2 + rest.len());
-            payload.extend_from_slice(&split(op));
-            payload.extend_from_slice(rest);
-            self.trace.emit(self.now.mono, kind, &payload);
+            self.trace.emit_parts(self.now.mono, kind, &split(op), rest);
         }
     }
     /// Records what the engine did.
@@ -809,9 +806,8 @@ impl Shard {
     /// Records an event; `key` becomes the word that names it, put last.
     pub(super) fn trace_key(&mut self, kind: Kind, words: &[u32], key: &[u8]) {
         if self.trace.on() {
-            let mut payload = Vec::from(words);
-            payload.push(self.trace.string(self.now.mono, key));
-            self.trace.emit(self.now.mono, kind, &payload);
+            let key = self.trace.string(self.now.mono, key);
+            self.trace.emit_parts(self.now.mono, kind, words, &[key]);
         }
     }
     /// The most records of a page that answers a peer.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::base::Bug;
 use crate::storage::{FileId, Storage, StorageError, StorageErrorKind};
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::ops::Range;
 
@@ -41,10 +41,11 @@ pub enum JobKind {
     Remove,
 }
 
+/// The large ones are boxed: work is handed from machine to driver to thread, by value.
 #[derive(Debug, Clone)]
 enum Task {
-    Flush(Flush),
-    Compact(Compaction),
+    Flush(Box<Flush>),
+    Compact(Box<Compaction>),
     Install { place: Place, record: Vec<u8>, replace: Option<(u64, Arc<Edit>)> },
     Prepare { number: u64, bytes: u64, recycled: Option<u64>, manifest: u64 },
     Remove { files: Vec<FileId>, manifest: u64 },
@@ -114,12 +115,12 @@ impl Job {
     pub(super) fn flush(memtable: Arc<Memtable>, numbers: Range<u64>, options: Arc<Options>) -> Job {
         let writer = RunWriter::new(numbers, options.clone(), 0, memtable.ranges.clone());
         let position = memtable.first();
-        Job { task: Task::Flush(Flush { memtable, position, writer }), options }
+        Job { task: Task::Flush(Box::new(Flush { memtable, position, writer })), options }
     }
     pub(super) fn compact(plan: Arc<MergePlan>, numbers: Range<u64>, options: Arc<Options>) -> Job {
         let writer = RunWriter::new(numbers, options.clone(), plan.level, plan.ranges());
         let space = options.cache_space;
-        Job { task: Task::Compact(Compaction { plan, merge: None, writer, space }), options }
+        Job { task: Task::Compact(Box::new(Compaction { plan, merge: None, writer, space })), options }
     }
     pub(super) fn install(
         place: Place,

@@ -5,6 +5,7 @@
 
 use crate::base::{DecodeError, Epoch, KeyspaceId, MemberId, Reader, Writer};
 use crate::version::{Hlc, Stamp};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -187,9 +188,9 @@ pub enum DataMessage {
     /// The digests differ: my roots of that group.
     TreeRoots { epoch: Epoch, group: u8, roots: Vec<(u16, u128)> },
     /// The roots differ: my branches of the partition.
-    TreeBranches { epoch: Epoch, sums: TreeSums },
+    TreeBranches { epoch: Epoch, sums: Box<TreeSums> },
     /// The branch differs: my leaves of it.
-    TreeLeaves { epoch: Epoch, branch: u8, sums: TreeSums },
+    TreeLeaves { epoch: Epoch, branch: u8, sums: Box<TreeSums> },
     /// The leaf differs: my keys of it from `from` (inclusive) to `to` (inclusive). The receiver sends the cells that
     /// it holds otherwise and asks for the rest by [`DataMessage::TreeWant`].
     TreeKeys { epoch: Epoch, from: u32, to: u32, keys: Vec<KeyDigest> },
@@ -608,9 +609,9 @@ fn tree_sums(w: &mut Writer<'_>, sums: &TreeSums) {
         w.u128(*sum);
     }
 }
-fn read_tree_sums(r: &mut Reader<'_>) -> Result<TreeSums, DecodeError> {
-    let mut sums = [0; 32];
-    for sum in &mut sums {
+fn read_tree_sums(r: &mut Reader<'_>) -> Result<Box<TreeSums>, DecodeError> {
+    let mut sums = Box::new([0; 32]);
+    for sum in sums.iter_mut() {
         *sum = r.u128()?;
     }
     Ok(sums)
@@ -737,8 +738,8 @@ mod tests {
             DataMessage::ForwardAnswer { op, answer: ForwardAnswer::Ahead(300) },
             DataMessage::TreeDigest { epoch, group: 3, digest: 1 << 100 },
             DataMessage::TreeRoots { epoch, group: 3, roots: alloc::vec![(3, 5)] },
-            DataMessage::TreeBranches { epoch, sums: [1; 32] },
-            DataMessage::TreeLeaves { epoch, branch: 1, sums: [2; 32] },
+            DataMessage::TreeBranches { epoch, sums: Box::new([1; 32]) },
+            DataMessage::TreeLeaves { epoch, branch: 1, sums: Box::new([2; 32]) },
             DataMessage::TreeKeys { epoch, from: 1, to: 2, keys: alloc::vec![digest] },
             DataMessage::TreeWant { epoch, keys: alloc::vec![digest] },
             DataMessage::Pull { op, epoch, from: 8 },

@@ -153,6 +153,10 @@ impl Tally {
     pub fn needed(&self) -> u8 {
         self.scarcest().map_or(0, |set| set.needed)
     }
+    /// The need of each set; the second is 0 where nothing moves.
+    pub fn needed_of_each(&self) -> [u8; 2] {
+        [0, 1].map(|set| self.sets.get(set).map_or(0, |set| set.needed))
+    }
     /// Votes that can still be had in that set.
     pub fn possible(&self) -> u8 {
         self.scarcest().map_or(0, VoteSet::possible)

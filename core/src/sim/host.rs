@@ -6,6 +6,7 @@ use crate::data::{self, Shard, Work, WorkDone};
 use crate::lsm::{self, BlockCache};
 use crate::node::{Input, Node};
 use crate::storage::{CrashStyle, FileId, FileKind, MemoryDisk, Storage};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// The true time at which every world begins, in Unix milliseconds.
@@ -38,6 +39,8 @@ pub(super) enum DiskCall {
 #[derive(Debug, Clone)]
 pub(super) struct Host {
     pub index: NodeIndex,
+    /// As members know it.
+    pub name: String,
     pub node: Option<Node>,
     /// One for each shard.
     pub disks: Vec<MemoryDisk>,
@@ -65,6 +68,7 @@ impl Host {
         let mut random = Random::named(seed, "host").fork(&alloc::format!("{index}"));
         Host {
             index,
+            name: index.to_string(),
             node: None,
             disks: (0..shards).map(|_| MemoryDisk::new()).collect(),
             undamaged: None,

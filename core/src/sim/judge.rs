@@ -53,15 +53,6 @@ impl World {
         self.is_judged = true;
         true
     }
-    /// What would be found if every fault ended now and the cluster came to rest: judged on a copy.
-    pub fn judged_now(&self) -> World {
-        let mut copy = self.clone();
-        copy.script.lines.truncate(copy.next_line);
-        copy.act(super::Action::Load(0));
-        copy.act(super::Action::Heal);
-        copy.judge();
-        copy
-    }
     /// Whether the run was judged.
     pub fn is_judged(&self) -> bool {
         self.is_judged

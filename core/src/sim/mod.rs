@@ -16,6 +16,7 @@ mod nemesis;
 mod network;
 mod picture;
 mod queue;
+mod rest;
 mod run;
 mod script;
 mod swarm;
@@ -31,6 +32,7 @@ pub use guest::{Guest, GuestAnswer, SubmitError};
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::{calm_script, default_script};
 pub use picture::{Flight, Verdict, ViolationPicture};
+pub use rest::Rest;
 pub use run::{RunReport, run, run_options, run_seed, run_twice, trace_of};
 pub use script::{
     Action, DiskMood, GuestAsk, GuestNumber, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, SCRIPT_LINES_MAX,

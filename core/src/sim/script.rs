@@ -191,6 +191,27 @@ pub const SCRIPT_LINES_MAX: usize = 10_000;
 pub const NODE_COUNT_MAX: u8 = 50;
 
 impl Script {
+    /// Whether it breaks something and does not heal it afterwards. Told from the script alone, so that a replay is judged
+    /// like the run that it repeats.
+    pub fn leaves_faults(&self) -> bool {
+        let healed = self.lines.iter().rposition(|line| matches!(line.action, Action::Heal));
+        self.lines[healed.map_or(0, |at| at + 1)..].iter().any(|line| match &line.action {
+            Action::Kill(_)
+            | Action::Power(_)
+            | Action::Wipe(_)
+            | Action::Rot(_)
+            | Action::Pause(_)
+            | Action::Cut(..)
+            | Action::PowerAll => true,
+            Action::Clock(_, offset) => *offset != 0,
+            Action::Disk(_, mood) => *mood != DiskMood::Ok,
+            Action::Network(rates) => *rates != NetworkRates::default(),
+            Action::Slow(_, ms) => *ms != 0,
+            Action::Lose(_, permille) => *permille != 0,
+            Action::Load(ops) => *ops != 0,
+            Action::Start(_) | Action::Resume(_) | Action::Join(..) | Action::Ask(..) | Action::Heal => false,
+        })
+    }
     /// Adds an action.
     pub fn push(&mut self, at: Micros, action: Action) {
         self.lines.push(Line { at, action });

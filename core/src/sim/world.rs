@@ -555,12 +555,12 @@ impl World {
             Arrival::Message { from, from_store, id, message, .. } => {
                 self.emit(at, Kind::Received, &received(id, from, at, &message));
                 // As the handshake does it: the sender is who it says only with the store that the topology names.
-                let known = self.member(at, from).filter(|member| {
-                    let node = self.hosts[usize::from(at.0)].node.as_ref();
-                    let member =
-                        node.and_then(|node| node.view()).and_then(|view| view.topology.member(*member));
-                    member.is_some_and(|member| member.store == from_store)
-                });
+                let name = &self.hosts[usize::from(from.0)].name;
+                let node = self.hosts[usize::from(at.0)].node.as_ref();
+                let members =
+                    node.and_then(|node| node.view()).map_or(&[][..], |view| &view.topology.members);
+                let known = members.iter().find(|member| member.store == from_store && member.name == *name);
+                let known = known.map(|member| member.id);
                 self.handle(at, Input::Message { from: known, message });
             }
         }
@@ -569,7 +569,7 @@ impl World {
     /// The number under which host `at` knows host `about`.
     fn member(&self, at: NodeIndex, about: NodeIndex) -> Option<MemberId> {
         let view = self.hosts.get(usize::from(at.0))?.node.as_ref()?.view()?;
-        view.topology.member_named(&about.to_string()).map(|member| member.id)
+        view.topology.member_named(&self.hosts[usize::from(about.0)].name).map(|member| member.id)
     }
     fn handle(&mut self, at: NodeIndex, input: Input) {
         if let Input::Work(_, _, done) = &input

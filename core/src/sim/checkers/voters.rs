@@ -31,7 +31,10 @@ impl Voters {
         let (Some((first_hinted, first)), Some((second_hinted, second))) = (done(first), done(second)) else {
             return false;
         };
+        if first <= second || first_hinted + second_hinted == 0 {
+            return false;
+        }
         let (Some(one), Some(other)) = (self.0.get(&first), self.0.get(&second)) else { return false };
-        first > second && first_hinted + second_hinted > 0 && one.is_disjoint(other)
+        one.is_disjoint(other)
     }
 }
