@@ -2,14 +2,13 @@ use crate::Fault;
 use crate::answer;
 use bytes::Bytes;
 use js_sys::Float64Array;
-use kvorum_core::base::Micros;
+use kvorum_core::base::{BTreeSet, Micros};
 use kvorum_core::sim::{
     Action, GuestAsk, GuestNumber, NodeIndex, Options, Rest, Script, Verdict, World, default_script,
 };
 use kvorum_core::version::Resolve;
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
-use std::collections::BTreeSet;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -305,8 +304,8 @@ impl Cluster {
     /// Ends all cuts between two sides; those that were asked for and have not begun as well.
     pub fn heal(&mut self, one: &[u8], other: &[u8]) -> Result<(), Fault> {
         let wanted: BTreeSet<_> = between(one, other).collect();
-        let cuts: BTreeSet<_> = self.cuts().intersection(&wanted).copied().collect();
-        cuts.into_iter().try_for_each(|(from, to)| self.act(Action::Join(from, to)))
+        let cuts = self.cuts().into_iter().filter(|link| wanted.contains(link));
+        cuts.collect::<Vec<_>>().into_iter().try_for_each(|(from, to)| self.act(Action::Join(from, to)))
     }
     /// Messages to and from a node take longer.
     pub fn slow(&mut self, node: u8, ms: u32) -> Result<(), Fault> {
