@@ -2,6 +2,7 @@
 export type GlyphName =
   | "owner"
   | "hint"
+  | "fallback"
   | "down"
   | "dart"
   | "ack"
@@ -31,6 +32,8 @@ export interface Shape {
 export const GLYPHS: Readonly<Record<GlyphName, readonly Shape[]>> = {
   owner: [{ circle: { r: 5 }, fill: "role" }],
   hint: [{ path: "M0-5.7L5.7 0 0 5.7-5.7 0Z", fill: "hint-fill", width: 1.2 }],
+  /** A fallback that holds nothing, or cannot give it: the same diamond, hollow. */
+  fallback: [{ path: "M0-5.7L5.7 0 0 5.7-5.7 0Z", fill: "bg", width: 1.4 }],
   down: [{ path: "M-4.4-4.4L4.4 4.4M4.4-4.4L-4.4 4.4", fill: "none", width: 2.2, square: true }],
   dart: [{ path: "M7 0L-5-5.2-2.4 0-5 5.2Z", fill: "role" }],
   ack: [{ circle: { r: 4.6 }, fill: "role" }],
