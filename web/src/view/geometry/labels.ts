@@ -25,20 +25,27 @@ const LANDMARKS = 10;
 /** A disc this small has no room for its name. */
 export const LETTERED_RADIUS_MIN = 9;
 
-export function placeLabels(words: readonly Words[], discs: readonly Box[]): ReadonlyMap<number, Spot> {
+export function placeLabels(layout: StageLayout, words: readonly Words[], discs: readonly Box[]): ReadonlyMap<number, Spot> {
   const placed = new Map<number, Spot>();
   const taken: Box[] = [];
   for (const { node, widths, spots } of words) {
-    const spot = spots.find((one) => {
+    const free = spots.filter((one) => {
       const box = boxOf(one, widths);
       return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => index !== node && meets(box, disc));
     });
+    // Rather on the dial than nowhere.
+    const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? free[0];
     if (spot !== undefined) {
       placed.set(node, spot);
       taken.push(boxOf(spot, widths));
     }
   }
   return placed;
+}
+
+/** Not on the arcs of the dial, which have letters of their own. */
+function isInside({ centre, radius, band }: StageLayout, box: Box): boolean {
+  return Math.hypot(Math.max(centre.x - box.left, box.right - centre.x), Math.max(centre.y - box.top, box.bottom - centre.y)) < radius - band - 1;
 }
 
 export function boxOf({ x, y, anchor }: Spot, widths: readonly number[]): Box {

@@ -29,7 +29,7 @@ const MARK_SPACE = 12;
 const WORD_GAP = 10;
 const CLEAR = 12;
 /** As far as a mark may be moved for the names before it, and as far as two of a kind may be that share words around another. */
-const PUSH_MAX = 48;
+const PUSH_MAX = 24;
 const NEAR = 64;
 
 interface Group<Kind extends string> {
@@ -125,7 +125,8 @@ function worded<Kind extends string>(groups: readonly Group<Kind>[], rules: Lane
       free = start;
     } else {
       const other = groups.slice(index + 1).find((one) => one.kind === group.kind);
-      if (other !== undefined && (other === next || firstOf(other) - last <= NEAR)) {
+      const isNear = other !== undefined && (other === next || (firstOf(other) - last <= NEAR && !isNamedNext(groups, index, rules)));
+      if (isNear) {
         return { placed, crowded: group };
       }
       placed.push({ ...group, words: null });

@@ -76,8 +76,9 @@ function fullLayout({ width, height, nodeCount, partitionCount, hasCorners, hasM
     }
     corners.push({ left: width - 112, top: 0, right: width, bottom: 224 });
     corners.push({ left: width - 150, top: height - 205, right: width, bottom: height });
-    corners.push({ left: 0, top: height - 40, right: width, bottom: height });
   }
+  // The legend.
+  corners.push({ left: 0, top: height - 40, right: width, bottom: height });
   return {
     width,
     height,
@@ -117,18 +118,18 @@ type NodeSizes = Pick<StageLayout, "nodeRing" | "nodeRadius" | "nodeClear" | "no
 /** Many nodes need a wider circle and smaller discs, and what is left between them and the dial is for the routes. */
 function nodeSizes({ count, ring, size, radius, outer, clear }: { count: number; ring: number; size: number; radius: number; outer: number; clear: number }): NodeSizes {
   const isMany = count > SPACED_NODES_MAX;
-  const nodeRing = isMany ? radius * 0.73 : count > CROWDED_NODES_MIN ? Math.min(radius * 0.66, ring * (1 + (count - 8) * 0.05)) : ring;
+  const nodeRing = isMany ? Math.min(radius * 0.73, outer - 16) : count > CROWDED_NODES_MIN ? Math.min(radius * 0.66, outer - 16, ring * (1 + (count - 8) * 0.05)) : ring;
   const nodeSpace = count > 1 ? 2 * nodeRing * Math.sin(Math.PI / count) : Infinity;
   const nodeRadius = Math.min(Math.max(NODE_RADIUS_MIN, Math.min(size, nodeSpace * 0.3)), nodeSpace * 0.36);
   const inner = nodeRing + nodeRadius + (isMany ? 5 : clear + 1) + 3;
-  const space = Math.max(2, Math.min(13, (outer - inner) / 3));
+  const space = Math.max(0, Math.min(13, (outer - inner) / 3));
   return {
     nodeRing,
     nodeRadius,
     nodeClear: Math.min(nodeRadius + clear, nodeSpace - nodeRadius - 1.5),
     nodeSpace,
     lanes: [0, 1, 2, 3].map((lane) => outer - lane * space),
-    corner: Math.min(10, space * 0.8),
+    corner: Math.min(10, Math.max(2, space * 0.8)),
   };
 }
 

@@ -22,6 +22,8 @@ export interface Stop {
   readonly point: Point;
   /** From the arc to a stop that does not stand at it. */
   readonly leader: string | null;
+  /** Of its words. */
+  readonly wordWidth: number;
   /** Where its words stand; `null` without room, and then the list speaks. */
   readonly word: (Point & { anchor: "start" | "end" }) | null;
 }
@@ -57,6 +59,8 @@ const STOP_SPACE = 23;
 const TAKEN_SPACE = 14;
 /** On a phone, with what keeps words off it. */
 const STOP_RADIUS = 8;
+/** Sideways of the first stop, for the name of a key. */
+const SHIFTS = [0, -8, 8, -16, 16, -24, 24, -32, 32, -40, 40];
 
 export function stopRole(step: WalkStep, { isDown, isInUse }: Pick<WalkSubject, "isDown" | "isInUse">): StopRole {
   switch (step.role) {
@@ -100,6 +104,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
       arcAngle,
       point: at(layout.centre, angle, radius),
       leader: isAway ? `M${text(at(layout.centre, from, layout.radius + 1))}L${text(at(layout.centre, angle, radius - (role === "taken" ? 3 : 8)))}` : null,
+      wordWidth: subject.widthOf(role, one),
       word: word(layout, angle, radius, subject.widthOf(role, one)),
     };
   });
@@ -203,43 +208,53 @@ function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point
   if (layout.compact) {
     return smallName(layout, stops, nodes, key);
   }
-  const sine = Math.sin((first.angle * Math.PI) / 180);
   const text = shorten(key, Infinity, labelWidth) ?? key;
   const width = labelWidth(text) * 1.36;
-  if (Math.abs(sine) < 0.5) {
-    // Level with the first stop, on the side from which the walk comes.
-    const side = Math.cos((first.angle * Math.PI) / 180) > 0 ? ("end" as const) : ("start" as const);
-    const beside = { x: first.point.x + (side === "end" ? -16 : 16), y: first.point.y };
-    return isFree(layout, wordBox(beside, side, width, 10)) ? { text, x: beside.x, y: beside.y + 5, anchor: side } : null;
-  }
-  const point = at(layout.centre, first.angle, radius + 15);
-  const anchor = sine < 0 ? "end" : "start";
-  for (const dy of sine < 0 ? [27, -18] : [-18, 27]) {
-    if (isFree(layout, wordBox({ x: point.x, y: point.y + dy }, anchor, width, 10))) {
-      return { text, x: point.x, y: point.y + dy, anchor };
+  const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
+  const spots = [first, stops.at(-1) ?? first].flatMap((stop) => spotsBeside(layout, stop, radius));
+  for (const { x, y, anchor } of spots) {
+    const box = wordBox({ x, y }, anchor, width, 9);
+    if (isFree(layout, box) && !taken.some((other) => meets(other, box))) {
+      return { text, x, y: y + 5, anchor };
     }
   }
   return null;
 }
 
+function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number): (Point & { anchor: "start" | "end" })[] {
+  const sine = Math.sin((angle * Math.PI) / 180);
+  const isUpper = Math.cos((angle * Math.PI) / 180) > 0;
+  if (Math.abs(sine) < 0.5) {
+    // Level with the stop, on the side from which the walk comes.
+    return [isUpper ? { x: point.x - 16, y: point.y, anchor: "end" } : { x: point.x + 16, y: point.y, anchor: "start" }];
+  }
+  const beside = at(layout.centre, angle, radius + 15);
+  const anchor = sine < 0 ? ("end" as const) : ("start" as const);
+  return (sine < 0 ? [22, -23] : [-23, 22]).map((dy) => ({ x: beside.x, y: beside.y + dy, anchor }));
+}
+
+const around = ({ x, y }: Point, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
+
 /** On a phone: under the stops, above them, or beside them as far as there is room; on no disc, and not on the dial. */
 function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string): WalkLayout["name"] {
   const widthOf = (text: string): number => labelWidth(text) * 1.12;
-  const around = ({ x, y }: Point, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
   const discs = [...stops.map((stop) => around(stop.point, STOP_RADIUS)), ...nodes.map((node) => around(node, layout.nodeRadius + 3))];
-  const stand = (box: Box): boolean => isFree(layout, box) && !isOnDial(layout, box) && !discs.some((disc) => meets(disc, box));
+  const stand = (box: Box, mayTouch = false): boolean => isFree(layout, box) && (mayTouch || !isOnDial(layout, box)) && !discs.some((disc) => meets(disc, box));
   const points = stops.map((stop) => stop.point);
   const [left, right] = [Math.min(...points.map(({ x }) => x)), Math.max(...points.map(({ x }) => x))];
   const [top, bottom] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
   const text = shorten(key, layout.width - 12, widthOf);
-  if (text !== null) {
-    const half = widthOf(text) / 2;
-    const x = Math.max(half + 6, Math.min(layout.width - half - 6, (points[0]?.x ?? 0) - 2));
-    for (const y of [bottom + STOP_RADIUS + 8, top - STOP_RADIUS - 7]) {
-      if (stand({ left: x - half, right: x + half, top: y - 6, bottom: y + 6 })) {
-        return { text, x, y: y + 4, anchor: "middle" };
-      }
-    }
+  const half = text === null ? 0 : widthOf(text) / 2;
+  const under = [bottom + STOP_RADIUS + 8, top - STOP_RADIUS - 7].flatMap((y) =>
+    SHIFTS.map((shift) => ({ y, x: Math.max(half + 6, Math.min(layout.width - half - 6, (points[0]?.x ?? 0) - 2 + shift)) })),
+  );
+  const found = (mayTouch: boolean): WalkLayout["name"] => {
+    const spot = text === null ? undefined : under.find(({ x, y }) => stand({ left: x - half, right: x + half, top: y - 6, bottom: y + 6 }, mayTouch));
+    return text === null || spot === undefined ? null : { text, x: spot.x, y: spot.y + 4, anchor: "middle" };
+  };
+  const clear = found(false);
+  if (clear !== null) {
+    return clear;
   }
   // Level with the stop at that end.
   const ends = [
@@ -257,7 +272,7 @@ function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly 
       }
     }
   }
-  return null;
+  return found(true);
 }
 
 /** A label may come near the dial's edge, and not lie on its arcs. */
