@@ -9,6 +9,7 @@ export type GlyphName =
   | "answer"
   | "probe"
   | "fork"
+  | "tombstone"
   | "check"
   | "unknown"
   | "wait"
@@ -44,6 +45,7 @@ export const GLYPHS: Readonly<Record<GlyphName, readonly Shape[]>> = {
     { circle: { x: 6, y: -4.5, r: 2.2 }, fill: "role" },
     { circle: { x: 6, y: 4.5, r: 2.2 }, fill: "role" },
   ],
+  tombstone: [{ path: "M-5 6V-1A5 5 0 0 1 5-1V6ZM-2 0H2", fill: "none", width: 1.6 }],
   check: [{ path: "M-5 0L-1.4 3.6 5-3.8", fill: "none", width: 2 }],
   unknown: [
     { path: "M-3-2.6C-3-7 3.4-6.6 3.4-2.8 3.4-.4 0-.4 0 2", fill: "none", width: 1.8 },

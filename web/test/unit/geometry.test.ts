@@ -10,6 +10,7 @@ const NAMES = "abcdefghij";
 const rules = {
   right: 1000,
   widthOf,
+  sizeOf: (kind: string) => (kind === "ring" ? 9 : 12),
   words: (kind: string, nodes: readonly number[]) => {
     const brief = nodes.map((node) => NAMES[node] ?? "").join(" ");
     return kind === "ring" ? null : { full: `${kind} ${brief}`, brief };
@@ -20,7 +21,7 @@ const rules = {
 function boxes(groups: ReturnType<typeof layLane<string>>): { from: number; to: number }[] {
   return groups
     .flatMap(({ xs, words }) => [
-      ...xs.map((x) => ({ from: x - 5, to: x + 5 })),
+      ...xs.map((x) => ({ from: x - 4, to: x + 4 })),
       ...(words === null ? [] : [words.anchor === "end" ? { from: words.x - words.width, to: words.x } : { from: words.x, to: words.x + words.width }]),
     ])
     .sort((a, b) => a.from - b.from);
@@ -66,6 +67,13 @@ describe("a lane", () => {
         expect(before === undefined || before.to <= box.from + 1, JSON.stringify({ marks, laid })).toBe(true);
       });
     }
+  });
+
+  it("shows no mark far from its time, however many there are, and soon", () => {
+    const marks = Array.from({ length: 5_000 }, (_, index): LaneMark<string> => ({ kind: ["ring", "down", "up"][index % 3] ?? "", x: 100 + (index * 800) / 5_000, node: index % 7 }));
+    const laid = layLane(marks, rules);
+    expect(laid.length).toBeLessThan(120);
+    expect(Math.max(...laid.flatMap(({ xs }) => xs))).toBeLessThan(900 + 60);
   });
 
   it("finds the widest part that is free", () => {

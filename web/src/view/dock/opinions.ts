@@ -8,6 +8,8 @@ import { namesIn } from "../names.ts";
 export type OpinionKind = "suspected" | "down" | "up";
 export type Opinion = LaneGroup<OpinionKind>;
 
+const SIZES: Readonly<Record<OpinionKind, number>> = { suspected: 8.6, down: 12, up: 12 };
+
 export function opinions(scene: Scene, marks: readonly TimelineMark[], xOf: (us: number) => number, right: number): Opinion[] {
   /** Of the last time that it went down. */
   const reporters = new Map<number, readonly number[]>();
@@ -27,6 +29,7 @@ export function opinions(scene: Scene, marks: readonly TimelineMark[], xOf: (us:
   return layLane(shown, {
     right,
     widthOf: labelWidth,
+    sizeOf: (kind) => SIZES[kind],
     words: (kind, nodes) => {
       if (kind === "suspected") {
         return null;

@@ -17,32 +17,42 @@ export interface LaneGroup<Kind extends string> {
   readonly words: { readonly text: string; readonly x: number; readonly width: number; readonly anchor: "start" | "end" } | null;
 }
 
+/** Whole, and as short as they can be. */
+export interface LaneWords {
+  readonly full: string;
+  readonly brief: string;
+}
+
 export interface LaneRules<Kind extends string> {
-  /** Whole, and as short as it can be; `null` of a mark that speaks for itself. */
-  words(kind: Kind, nodes: readonly number[]): { readonly full: string; readonly brief: string } | null;
+  /** `null` of a mark that speaks for itself. */
+  words(kind: Kind, nodes: readonly number[]): LaneWords | null;
+  /** What a mark takes up, with a little air. */
+  sizeOf(kind: Kind): number;
   widthOf(text: string): number;
   readonly right: number;
 }
 
-/** Between the middles of two marks; between a mark and its words; between words and what follows. */
-const MARK_SPACE = 12;
+/** Between the middle of a mark and its words; between words and the middle of what follows. */
 const WORD_GAP = 10;
 const CLEAR = 12;
-/** As far as a mark may be moved for the names before it, and as far as two of a kind may be that share words around another. */
+/** As far as a mark may be moved: for others, for the names before it, and for both. */
+const CROWD_MAX = 30;
 const PUSH_MAX = 24;
+/** As far as two of a kind may be that share words around another. */
 const NEAR = 64;
 
 interface Group<Kind extends string> {
-  kind: Kind;
-  xs: number[];
-  nodes: number[];
+  readonly kind: Kind;
+  /** When they were. */
+  readonly times: readonly number[];
+  readonly nodes: readonly number[];
+  readonly words: LaneWords | null;
 }
 
 export function layLane<Kind extends string>(marks: readonly LaneMark<Kind>[], rules: LaneRules<Kind>): LaneGroup<Kind>[] {
-  let groups = grouped(marks);
+  let groups = grouped(marks, rules);
   for (;;) {
-    keepApart(groups, rules);
-    const { placed, crowded } = worded(groups, rules);
+    const { placed, crowded } = worded(groups, keptApart(groups, rules), rules);
     if (crowded === null) {
       return placed;
     }
@@ -50,107 +60,125 @@ export function layLane<Kind extends string>(marks: readonly LaneMark<Kind>[], r
   }
 }
 
-/** Marks of one kind on the same spot are one. */
-function grouped<Kind extends string>(marks: readonly LaneMark<Kind>[]): Group<Kind>[] {
-  const groups: Group<Kind>[] = [];
+/** Marks of one kind on the same spot are one; so are those that could only be shown far from their time. */
+function grouped<Kind extends string>(marks: readonly LaneMark<Kind>[], { words, sizeOf }: LaneRules<Kind>): Group<Kind>[] {
+  const groups: { kind: Kind; times: number[]; nodes: Set<number> }[] = [];
+  let free = -Infinity;
   for (const { kind, x, node } of [...marks].sort((a, b) => a.x - b.x)) {
     const last = groups.at(-1);
-    if (last?.kind === kind && x - (last.xs.at(-1) ?? x) < MARK_SPACE) {
-      last.nodes = [...new Set([...last.nodes, node])];
+    const own = last?.kind === kind && x - (last.times.at(-1) ?? x) < sizeOf(kind) ? last : free - x > CROWD_MAX ? groups.findLast((group) => group.kind === kind) : undefined;
+    if (own !== undefined) {
+      own.nodes.add(node);
     } else {
-      groups.push({ kind, xs: [x], nodes: [node] });
+      groups.push({ kind, times: [x], nodes: new Set([node]) });
+      free = Math.max(x, free + sizeOf(kind) / 2) + sizeOf(kind) / 2;
     }
   }
-  return groups;
+  return groups.map(({ kind, times, nodes }) => groupOf(kind, times, [...nodes], words));
 }
 
-const speaks = <Kind extends string>({ words }: LaneRules<Kind>, group: Group<Kind>): boolean => words(group.kind, group.nodes) !== null;
+function groupOf<Kind extends string>(kind: Kind, times: readonly number[], nodes: readonly number[], words: LaneRules<Kind>["words"]): Group<Kind> {
+  const sorted = [...new Set(nodes)].sort((a, b) => a - b);
+  return { kind, times, nodes: sorted, words: words(kind, sorted) };
+}
 
-/** A mark gives way to the one before, and a little more to its names. */
-function keepApart<Kind extends string>(groups: readonly Group<Kind>[], rules: LaneRules<Kind>): void {
+/** Where the marks of each group stand: a mark gives way to the one before, and a little more to its names. */
+function keptApart<Kind extends string>(groups: readonly Group<Kind>[], { widthOf, sizeOf }: LaneRules<Kind>): number[][] {
   let free = -Infinity;
   /** Behind the names of the last that has any. */
   let named = -Infinity;
-  groups.forEach((group, index) => {
-    const isWorded = speaks(rules, group);
-    group.xs = group.xs.map((x) => {
-      const wanted = Math.max(x, free);
-      const at = isWorded && named > wanted && named - x <= PUSH_MAX ? named : wanted;
-      free = at + MARK_SPACE;
+  const nexts = nextsOf(groups);
+  return groups.map((group, index) => {
+    const half = sizeOf(group.kind) / 2;
+    const xs = group.times.map((time) => {
+      const wanted = Math.max(time, free + half);
+      const at = group.words !== null && named > wanted && named - time <= PUSH_MAX ? named : wanted;
+      free = at + half;
       return at;
     });
-    if (isWorded) {
-      const brief = rules.words(group.kind, group.nodes)?.brief ?? "";
-      named = isNamedNext(groups, index, rules) ? -Infinity : free - MARK_SPACE + WORD_GAP + rules.widthOf(brief) + CLEAR;
+    if (group.words !== null) {
+      named = isNamedBy(group, nexts[index]) ? -Infinity : free - half + WORD_GAP + widthOf(group.words.brief) + CLEAR;
     }
+    return xs;
   });
 }
 
-/** The next has words of another kind about the same nodes: those say who it was. */
-function isNamedNext<Kind extends string>(groups: readonly Group<Kind>[], index: number, rules: LaneRules<Kind>): boolean {
-  const group = groups[index];
-  const next = groups.slice(index + 1).find((one) => speaks(rules, one));
-  return group !== undefined && next !== undefined && next.kind !== group.kind && group.nodes.every((node) => next.nodes.includes(node));
+/** For each group the next that has words. */
+function nextsOf<Kind extends string>(groups: readonly Group<Kind>[]): (Group<Kind> | undefined)[] {
+  let next: Group<Kind> | undefined;
+  return groups
+    .map((_, index) => {
+      const group = groups[groups.length - 1 - index];
+      const found = next;
+      next = group?.words != null ? group : next;
+      return found;
+    })
+    .reverse();
+}
+
+/** Words of another kind about the same nodes follow at once: those say who it was. */
+function isNamedBy<Kind extends string>(group: Group<Kind>, next: Group<Kind> | undefined): boolean {
+  return next !== undefined && next.kind !== group.kind && (next.times[0] ?? 0) - (group.times.at(-1) ?? 0) < NEAR && group.nodes.every((node) => next.nodes.includes(node));
 }
 
 /** `crowded`: a group for whose words there is no room, and with whose next of the kind it can share some. */
-function worded<Kind extends string>(groups: readonly Group<Kind>[], rules: LaneRules<Kind>): { placed: LaneGroup<Kind>[]; crowded: Group<Kind> | null } {
-  const { words, widthOf, right } = rules;
+function worded<Kind extends string>(
+  groups: readonly Group<Kind>[],
+  places: readonly (readonly number[])[],
+  { widthOf, sizeOf, right }: LaneRules<Kind>,
+): { placed: LaneGroup<Kind>[]; crowded: { from: number; to: number } | null } {
   const placed: LaneGroup<Kind>[] = [];
+  const nexts = nextsOf(groups);
+  const indices = new Map(groups.map((group, index) => [group, index]));
+  const firstAt = (index: number | undefined): number => (index === undefined ? undefined : places[index]?.[0]) ?? Infinity;
   let free = -Infinity;
   for (const [index, group] of groups.entries()) {
-    const said = words(group.kind, group.nodes);
-    const first = group.xs[0] ?? 0;
-    const last = group.xs.at(-1) ?? 0;
+    const xs = places[index] ?? [];
+    const { kind, nodes, words } = group;
+    const first = xs[0] ?? 0;
+    const last = xs.at(-1) ?? 0;
     const start = last + WORD_GAP;
-    if (said === null) {
+    if (words === null) {
       // Under the words of the one before nobody could see it, and those say more.
-      if (first - MARK_SPACE / 2 >= free) {
-        placed.push({ ...group, words: null });
+      if (first - sizeOf(kind) / 2 >= free) {
+        placed.push({ kind, nodes, xs, words: null });
       }
       continue;
     }
-    const firstOf = (one: Group<Kind> | undefined): number => one?.xs[0] ?? Infinity;
-    const next = groups.slice(index + 1).find((one) => speaks(rules, one));
-    const texts = [said.full, said.brief];
+    const next = nexts[index];
+    const nextIndex = next === undefined ? undefined : indices.get(next);
+    const texts = [words.full, words.brief];
     const fits = (text: string, end: number): boolean => start + widthOf(text) + CLEAR <= Math.min(end, right + CLEAR);
-    const behind = texts.find((text) => fits(text, firstOf(groups[index + 1]))) ?? texts.find((text) => fits(text, firstOf(next)));
-    const isLate = start + widthOf(said.brief) > right;
+    const behind = texts.find((text) => fits(text, firstAt(index + 1))) ?? texts.find((text) => fits(text, firstAt(nextIndex)));
+    const isLate = start + widthOf(words.brief) > right;
     const before = isLate ? texts.find((text) => first - WORD_GAP - widthOf(text) >= free) : undefined;
     if (behind !== undefined) {
-      placed.push({ ...group, words: { text: behind, x: start, width: widthOf(behind), anchor: "start" } });
+      placed.push({ kind, nodes, xs, words: { text: behind, x: start, width: widthOf(behind), anchor: "start" } });
       free = start + widthOf(behind);
     } else if (before !== undefined) {
-      placed.push({ ...group, words: { text: before, x: first - WORD_GAP, width: widthOf(before), anchor: "end" } });
+      placed.push({ kind, nodes, xs, words: { text: before, x: first - WORD_GAP, width: widthOf(before), anchor: "end" } });
       free = start;
     } else {
-      const other = groups.slice(index + 1).find((one) => one.kind === group.kind);
-      const isNear = other !== undefined && (other === next || (firstOf(other) - last <= NEAR && !isNamedNext(groups, index, rules)));
-      if (isNear) {
-        return { placed, crowded: group };
+      const to = groups.findIndex((one, place) => place > index && one.kind === kind);
+      if (to >= 0 && (to === nextIndex || (firstAt(to) - last <= NEAR && !isNamedBy(group, next)))) {
+        return { placed, crowded: { from: index, to } };
       }
-      placed.push({ ...group, words: null });
-      free = last + MARK_SPACE / 2;
+      placed.push({ kind, nodes, xs, words: null });
+      free = last + sizeOf(kind) / 2;
     }
   }
   return { placed, crowded: null };
 }
 
 /** With the next of its kind. What speaks for itself between them gives way to their words; what does not stays before them. */
-function joined<Kind extends string>(groups: readonly Group<Kind>[], group: Group<Kind>, rules: LaneRules<Kind>): Group<Kind>[] {
-  const from = groups.indexOf(group);
-  const to = groups.findIndex((one, index) => index > from && one.kind === group.kind);
-  const other = groups[to];
-  if (other === undefined) {
+function joined<Kind extends string>(groups: readonly Group<Kind>[], { from, to }: { from: number; to: number }, { words }: LaneRules<Kind>): Group<Kind>[] {
+  const [group, other] = [groups[from], groups[to]];
+  if (group === undefined || other === undefined) {
     return [...groups];
   }
-  const between = groups.slice(from + 1, to).filter((one) => speaks(rules, one));
-  const both = {
-    kind: group.kind,
-    xs: between.length === 0 ? [...group.xs, ...other.xs] : other.xs,
-    nodes: [...new Set([...group.nodes, ...other.nodes])],
-  };
-  return [...groups.slice(0, from), ...between, both, ...groups.slice(to + 1)];
+  const between = groups.slice(from + 1, to).filter((one) => one.words !== null);
+  const times = between.length === 0 ? [...group.times, ...other.times] : other.times;
+  return [...groups.slice(0, from), ...between, groupOf(group.kind, times, [...group.nodes, ...other.nodes], words), ...groups.slice(to + 1)];
 }
 
 /** The widest part of a span that nothing else covers. */
