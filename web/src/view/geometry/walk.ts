@@ -211,7 +211,8 @@ function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point
   const text = shorten(key, Infinity, labelWidth) ?? key;
   const width = labelWidth(text) * 1.36;
   const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
-  const spots = [first, stops.at(-1) ?? first].flatMap((stop) => spotsBeside(layout, stop, radius));
+  taken.push(...numerals(layout));
+  const spots = [...spotsBeside(layout, first, radius, false), ...spotsBeside(layout, stops.at(-1) ?? first, radius, true)];
   for (const { x, y, anchor } of spots) {
     const box = wordBox({ x, y }, anchor, width, 9);
     if (isFree(layout, box) && !taken.some((other) => meets(other, box))) {
@@ -221,12 +222,24 @@ function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point
   return null;
 }
 
-function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number): (Point & { anchor: "start" | "end" })[] {
+/** Of the quarters, outside the dial. */
+function numerals({ centre: { x, y }, radius }: StageLayout): Box[] {
+  return [
+    { left: x - 22, right: x + 22, top: y - radius - 26, bottom: y - radius },
+    { left: x - 22, right: x + 22, top: y + radius, bottom: y + radius + 26 },
+    { left: x + radius, right: x + radius + 50, top: y - 9, bottom: y + 9 },
+    { left: x - radius - 50, right: x - radius, top: y - 9, bottom: y + 9 },
+  ];
+}
+
+function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number, isLast: boolean): (Point & { anchor: "start" | "end" })[] {
   const sine = Math.sin((angle * Math.PI) / 180);
   const isUpper = Math.cos((angle * Math.PI) / 180) > 0;
   if (Math.abs(sine) < 0.5) {
-    // Level with the stop, on the side from which the walk comes.
-    return [isUpper ? { x: point.x - 16, y: point.y, anchor: "end" } : { x: point.x + 16, y: point.y, anchor: "start" }];
+    // Level with the stop, on the side from which the walk comes, or behind the arrow at its end.
+    const anchor = isUpper === isLast ? ("start" as const) : ("end" as const);
+    const gap = isLast ? 30 : 16;
+    return [0, -9].map((dy) => ({ x: point.x + (anchor === "start" ? gap : -gap), y: point.y + dy, anchor }));
   }
   const beside = at(layout.centre, angle, radius + 15);
   const anchor = sine < 0 ? ("end" as const) : ("start" as const);
