@@ -59,6 +59,8 @@ const STOP_SPACE = 23;
 const TAKEN_SPACE = 14;
 /** On a phone, with what keeps words off it. */
 const STOP_RADIUS = 8;
+/** Widths that a name is cut to where it does not fit. */
+const SHORTER = [130, 110, 90, 74];
 /** Sideways of the first stop, for the name of a key. */
 const SHIFTS = [0, -8, 8, -16, 16, -24, 24, -32, 32, -40, 40];
 
@@ -87,7 +89,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   // Unwrapped, so that a walk over twelve o'clock goes on past 360.
   const arcs = steps.map((one) => (key.partition + ((one.partition - key.partition + partitionCount) % partitionCount) + 0.5) * step);
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
-  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 22 : 15);
+  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 17 : 15);
   const angles = isFanned
     ? steps.map((_, index) => (key.slot / SLOTS) * 360 + (index - (steps.length - 1) / 2) * FAN_DEGREES)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
@@ -208,15 +210,18 @@ function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point
   if (layout.compact) {
     return smallName(layout, stops, nodes, key);
   }
-  const text = shorten(key, Infinity, labelWidth) ?? key;
-  const width = labelWidth(text) * 1.36;
+  const widthOf = (text: string): number => labelWidth(text) * 1.36;
   const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
   taken.push(...numerals(layout));
   const spots = [...spotsBeside(layout, first, radius, false), ...spotsBeside(layout, stops.at(-1) ?? first, radius, true)];
-  for (const { x, y, anchor } of spots) {
-    const box = wordBox({ x, y }, anchor, width, 9);
-    if (isFree(layout, box) && !taken.some((other) => meets(other, box))) {
-      return { text, x, y: y + 5, anchor };
+  // Whole at any spot rather than a part of it at the first.
+  for (const width of [Infinity, ...SHORTER]) {
+    const text = shorten(key, width, widthOf);
+    for (const { x, y, anchor } of text === null ? [] : spots) {
+      const box = wordBox({ x, y }, anchor, widthOf(text ?? ""), 9);
+      if (text !== null && isFree(layout, box) && !taken.some((other) => meets(other, box))) {
+        return { text, x, y: y + 5, anchor };
+      }
     }
   }
   return null;
