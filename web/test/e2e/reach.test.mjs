@@ -108,6 +108,11 @@ function overlaps(boxes, slack = 1) {
   );
 }
 
+/** Before that a node may not run yet, and what stops it would start it. */
+function formed(page) {
+  return passUntil(page, (now) => now.picture.nodes.every((node) => node.isRunning && node.state === "up"), { sliceUs: 200_000, what: "all nodes are up" });
+}
+
 const linked = (options) => `${site.page}#v1.${deflateRawSync(JSON.stringify({ seed: "7", options })).toString("base64url")}`;
 
 describe("in every window", { timeout: 180_000 }, () => {
@@ -257,6 +262,7 @@ describe("on the stage", { timeout: 180_000 }, () => {
     for (const [width, height] of [[1440, 900], [1280, 800], [1280, 720]]) {
       const { page, close } = await open(browser, site.page, { width, height });
       await act(page, "pause");
+      await formed(page);
       for (const node of [2, 3]) await act(page, "crashOrRevive", node);
       await passUntil(page, (now) => [2, 3].every((node) => now.picture.nodes[node].reporters.length > 1), { sliceUs: 100_000, what: "both are reported" });
       const [said] = await boxesOf(page, ".matrix .said");
@@ -276,7 +282,7 @@ describe("on the stage", { timeout: 180_000 }, () => {
   it("fifty nodes stand apart, are named where it matters, and are walked through by keys", async () => {
     const { page, close } = await open(browser, linked({ nodes: 50 }));
     await act(page, "pause");
-    await pass(page, 8_000_000);
+    await formed(page);
     for (const node of [2, 3, 17]) await act(page, "crashOrRevive", node);
     await act(page, "selectNode", 7);
     await passUntil(page, (now) => [2, 3, 17].every((node) => now.picture.nodes[node].state !== "up"), { sliceUs: 200_000, what: "three are down" });
