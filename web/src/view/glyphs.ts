@@ -2,12 +2,14 @@
 export type GlyphName =
   | "owner"
   | "hint"
+  | "fallback"
   | "down"
   | "dart"
   | "ack"
   | "answer"
   | "probe"
   | "fork"
+  | "tombstone"
   | "check"
   | "unknown"
   | "wait"
@@ -31,6 +33,8 @@ export interface Shape {
 export const GLYPHS: Readonly<Record<GlyphName, readonly Shape[]>> = {
   owner: [{ circle: { r: 5 }, fill: "role" }],
   hint: [{ path: "M0-5.7L5.7 0 0 5.7-5.7 0Z", fill: "hint-fill", width: 1.2 }],
+  /** A fallback that holds nothing, or cannot give it: the same diamond, hollow. */
+  fallback: [{ path: "M0-5.7L5.7 0 0 5.7-5.7 0Z", fill: "bg", width: 1.4 }],
   down: [{ path: "M-4.4-4.4L4.4 4.4M4.4-4.4L-4.4 4.4", fill: "none", width: 2.2, square: true }],
   dart: [{ path: "M7 0L-5-5.2-2.4 0-5 5.2Z", fill: "role" }],
   ack: [{ circle: { r: 4.6 }, fill: "role" }],
@@ -41,6 +45,7 @@ export const GLYPHS: Readonly<Record<GlyphName, readonly Shape[]>> = {
     { circle: { x: 6, y: -4.5, r: 2.2 }, fill: "role" },
     { circle: { x: 6, y: 4.5, r: 2.2 }, fill: "role" },
   ],
+  tombstone: [{ path: "M-5 6V-1A5 5 0 0 1 5-1V6ZM-2 0H2", fill: "none", width: 1.6 }],
   check: [{ path: "M-5 0L-1.4 3.6 5-3.8", fill: "none", width: 2 }],
   unknown: [
     { path: "M-3-2.6C-3-7 3.4-6.6 3.4-2.8 3.4-.4 0-.4 0 2", fill: "none", width: 1.8 },

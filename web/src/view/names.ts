@@ -80,12 +80,17 @@ export function shortDigest(digest: string): string {
   return (digest.slice(0, 12).match(/.{1,4}/g) ?? []).join(" ");
 }
 
-/** As many votes as it took: what comes after the quorum is met changes nothing. */
+/** Votes that had come when it was decided: what comes later changes nothing. Of one that is not done, all. */
 export function countedVotes(request: RequestModel): number {
-  return Math.min(request.votes.length, request.needed);
+  const at = decidedAt(request);
+  return at === null ? request.votes.length : request.votes.filter((vote) => vote.atUs <= at).length;
 }
 
-/** What was decided when: the vote with which the quorum was met. */
+/**
+ * The vote with which it was done: the last before the end that its events tell of. Whether a quorum was met is never
+ * counted here: while partitions move it takes more votes than W, and a request may fail whatever it has.
+ */
 export function decidedAt(request: RequestModel): number | null {
-  return request.votes[request.needed - 1]?.atUs ?? null;
+  const { outcome, endedUs } = request;
+  return outcome === "done" && endedUs !== null ? (request.votes.findLast((vote) => vote.atUs <= endedUs)?.atUs ?? null) : null;
 }

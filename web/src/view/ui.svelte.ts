@@ -33,7 +33,8 @@ class Ui {
     this.#show(languages.find((one) => one === language) ?? "en");
     const resize = (): void => {
       this.isPhone = innerWidth < 900;
-      this.isNarrow = innerWidth < 1200;
+      // Beside the ring of a lower or narrower stage there is no room for its instruments: they are under a tab.
+      this.isNarrow = innerWidth < 1276 || innerHeight < 710;
       this.isWide = innerWidth >= 1400;
       this.isLow = innerHeight <= 840;
     };

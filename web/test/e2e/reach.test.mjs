@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, describe, it } from "node:test";
-import { act, launch, open, pass, sceneOf, send, serve, shows } from "./harness.mjs";
+import { deflateRawSync } from "node:zlib";
+import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from "./harness.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -81,6 +82,243 @@ describe("keys", { timeout: 180_000 }, () => {
     await page.keyboard.press("Enter");
     await shows(page, () => window.kvorum.scene.requests.length === 1);
     assert.deepEqual((await sceneOf(page)).requests[0].key, "xc1");
+    await close();
+  });
+});
+
+/** Boxes of what matches, as they are on the screen. */
+function boxesOf(page, selector) {
+  return page.evaluate(
+    (selector) =>
+      [...document.querySelectorAll(selector)].map((element) => {
+        const { left, top, right, bottom } = element.getBoundingClientRect();
+        return { left, top, right, bottom, text: element.textContent };
+      }),
+    selector,
+  );
+}
+
+/** Pairs that share more than their edges. */
+function overlaps(boxes, slack = 1) {
+  return boxes.flatMap((a, index) =>
+    boxes
+      .slice(index + 1)
+      .filter((b) => a.left < b.right - slack && b.left < a.right - slack && a.top < b.bottom - slack && b.top < a.bottom - slack)
+      .map((b) => [a, b]),
+  );
+}
+
+/** Before that a node may not run yet, and what stops it would start it. */
+function formed(page) {
+  return passUntil(page, (now) => now.picture.nodes.every((node) => node.isRunning && node.state === "up"), { sliceUs: 200_000, what: "all nodes are up" });
+}
+
+const linked = (options) => `${site.page}#v1.${deflateRawSync(JSON.stringify({ seed: "7", options })).toString("base64url")}`;
+
+describe("in every window", { timeout: 180_000 }, () => {
+  const SIZES = [[1440, 900], [1280, 800], [1280, 720], [1200, 700], [1024, 768], [900, 560], [390, 844], [360, 640], [844, 390], [640, 400], [360, 480], [320, 400]];
+
+  it("everything that can be done can be reached, and the document is no larger than the window", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    await act(page, "selectNode", 1);
+    for (const [width, height] of SIZES) {
+      const where = `${width} × ${height}`;
+      await page.setViewportSize({ width, height });
+      await act(page, "setDraft", { key: "a key that is rather long for a narrow window", value: "and a value as long as that, at least" });
+      const size = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]);
+      assert.deepEqual(size, [width, height], where);
+      // A click waits until nothing lies above the button, and scrolls to it.
+      const before = (await sceneOf(page)).requests.length;
+      await page.getByRole("button", { name: "Send", exact: true }).click({ timeout: 5_000 });
+      await shows(page, (before) => window.kvorum.scene.requests.length > before, before);
+      const send = await page.getByRole("button", { name: "Send", exact: true }).boundingBox();
+      assert.ok(send.x >= 0 && send.x + send.width <= width && send.y >= 0 && send.y + send.height <= height, `Send at ${where}: ${JSON.stringify(send)}`);
+      // Instruments are in the corners of the stage, or under a tab.
+      const crash = page.locator("[data-fault=crash]");
+      const writes = page.getByRole("combobox", { name: "Acks that a write waits for, W" });
+      for (const [one, tabs] of [[crash, ["Faults", "Cluster"]], [writes, ["Members", "Cluster"]]]) {
+        if (!(await one.isVisible())) {
+          for (const name of tabs) {
+            const tab = page.getByRole("tab", { name, exact: true });
+            if (await tab.isVisible()) await tab.click({ timeout: 5_000 });
+          }
+        }
+        await one.click({ trial: true, timeout: 5_000 });
+      }
+      const key = page.getByRole("tab", { name: "Key", exact: true });
+      if (await key.isVisible()) await key.click({ timeout: 5_000 });
+      await page.getByRole("button", { name: "Step", exact: true }).click({ trial: true, timeout: 5_000 });
+    }
+    await close();
+  });
+
+  it("all that the checkers say is in sight", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    for (const language of ["EN", "한국어"]) {
+      await page.setViewportSize({ width: 1440, height: 900 });
+      await page.getByRole("button", { name: language, exact: true }).click();
+      for (const [width, height] of SIZES.filter(([width]) => width >= 900)) {
+        await page.setViewportSize({ width, height });
+        const [line] = await boxesOf(page, "[data-verdict]");
+        const said = await boxesOf(page, "[data-verdict] > span");
+        assert.ok(said.length >= 6, `${language} ${width}`);
+        for (const box of said) {
+          assert.ok(box.right > box.left && box.left >= 0 && box.right <= width && box.top >= line.top && box.bottom <= line.bottom + 1, `${language} ${width}: ${box.text}`);
+        }
+        assert.deepEqual(overlaps(said), [], `${language} ${width}`);
+      }
+    }
+    await close();
+  });
+
+  it("a thumb meets the choices of N, R and W on a phone", async () => {
+    for (const [width, height] of [[390, 844], [844, 390]]) {
+      const { page, close } = await open(browser, site.page, { width, height });
+      await page.getByRole("tab", { name: "Members" }).click();
+      const choices = await boxesOf(page, ".quorum select");
+      assert.equal(choices.length, 4);
+      for (const { left, right, top, bottom } of choices) assert.ok(right - left >= 44 && bottom - top >= 44, JSON.stringify(choices));
+      assert.deepEqual(overlaps(choices), []);
+      await close();
+    }
+  });
+});
+
+describe("what has happened", { timeout: 180_000 }, () => {
+  /** Marks and words of the lanes lie on nothing else. */
+  async function lanesAreClear(page, when) {
+    const words = await boxesOf(page, ".lanes text");
+    assert.deepEqual(overlaps(words), [], when);
+    const marks = await boxesOf(page, "[data-crash] > g, [data-opinion] > g, [data-opinion] > circle");
+    assert.deepEqual(overlaps(marks), [], when);
+    assert.deepEqual(overlaps([...words, ...marks]), [], when);
+  }
+
+  it("three crashes at one time are all named, and nothing hides anything", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    for (const node of [1, 2, 3]) await act(page, "crashOrRevive", node);
+    await pass(page, 3_000_000);
+    const [crashes] = await boxesOf(page, "[data-crash] text");
+    assert.equal(crashes.text, "crash b c d");
+    await lanesAreClear(page, "all three are down");
+    assert.deepEqual(overlaps(await boxesOf(page, "[data-label]")), []);
+    for (const node of [1, 2, 3]) await act(page, "crashOrRevive", node);
+    await pass(page, 400_000);
+    await act(page, "crashOrRevive", 1);
+    await passUntil(page, (now) => now.picture.nodes[1].state === "down" || now.picture.nodes[1].reporters.length > 1, { sliceUs: 100_000, what: "b is down again" });
+    for (const us of [0, 5_000_000, 20_000_000, 30_000_000]) {
+      await pass(page, us);
+      await lanesAreClear(page, `after ${us}`);
+      const said = (await boxesOf(page, "[data-crash] text")).map(({ text }) => text);
+      assert.deepEqual([...new Set(said.join(" ").match(/\b[bcd]\b/g))].sort(), ["b", "c", "d"]);
+    }
+    await close();
+  });
+
+  it("with all nodes down, ring and key stay, and a sentence says what to do", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    for (const node of [0, 1, 2, 3, 4]) await act(page, "crashOrRevive", node);
+    await pass(page, 3_000_000);
+    await page.getByRole("heading", { name: "cart" }).waitFor();
+    assert.match(await page.locator("[data-stage]").innerText(), /nobody can answer/);
+    assert.ok((await page.locator("[data-stage] svg text").count()) > 64, "the arcs have their letters");
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Start a" }).click();
+    await shows(page, () => window.kvorum.scene.picture.nodes[0].isRunning);
+    await passUntil(page, (now) => now.keyPicture !== null, { sliceUs: 100_000, what: "it knows the key's place" });
+    assert.doesNotMatch(await page.locator("[data-stage]").innerText(), /nobody can answer/);
+    await close();
+  });
+
+  it("a fallback that is down is drawn as down, and none is drawn that keeps nothing", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    const rows = () => page.locator("aside ol").first().innerText();
+    assert.doesNotMatch(await rows(), /fallback/);
+    const [first, second] = await page.evaluate(() => window.kvorum.scene.picture.owners[window.kvorum.scene.keyPicture.partition]);
+    await act(page, "crashOrRevive", second);
+    await passUntil(page, (now) => now.picture.nodes[second].state === "down", { sliceUs: 100_000, what: "an owner is down" });
+    assert.doesNotMatch(await rows(), /fallback/);
+    await send(page, { verb: "put", key: "cart", value: "eggs", through: first });
+    const scene = await passUntil(page, (now) => now.keyPicture.copies.some((copy) => copy.hintFor !== null), { what: "somebody keeps a hint" });
+    assert.match(await rows(), /fallback\s*hint for/);
+    const { node } = scene.keyPicture.copies.find((copy) => copy.hintFor !== null);
+    await act(page, "crashOrRevive", node);
+    await passUntil(page, (now) => now.picture.nodes[node].state === "down" || now.picture.nodes[node].state === "stopped", { sliceUs: 100_000, what: "the fallback is down" });
+    assert.match(await rows(), /fallback, down/);
+    await close();
+  });
+});
+
+describe("on the stage", { timeout: 180_000 }, () => {
+  it("the sentence about suspicions keeps off the ring", async () => {
+    for (const [width, height] of [[1440, 900], [1280, 800], [1280, 720]]) {
+      const { page, close } = await open(browser, site.page, { width, height });
+      await act(page, "pause");
+      await formed(page);
+      for (const node of [2, 3]) await act(page, "crashOrRevive", node);
+      await passUntil(page, (now) => [2, 3].every((node) => now.picture.nodes[node].reporters.length > 1), { sliceUs: 100_000, what: "both are reported" });
+      const [said] = await boxesOf(page, ".matrix .said");
+      assert.match(said.text, /Down/);
+      const dial = await page.evaluate(() => {
+        const { left, top, right, bottom } = document.querySelector("[data-stage] svg circle").getBoundingClientRect();
+        const band = Number(document.querySelector("[data-stage] svg circle").getAttribute("stroke-width"));
+        return { x: (left + right) / 2, y: (top + bottom) / 2, radius: (right - left) / 2 + band / 2 };
+      });
+      for (const y of [said.top, said.bottom]) {
+        assert.ok(Math.hypot(said.right - dial.x, y - dial.y) > dial.radius + 4, `${width}: ${JSON.stringify({ said, dial })}`);
+      }
+      await close();
+    }
+  });
+
+  it("fifty nodes stand apart, are named where it matters, and are walked through by keys", async () => {
+    const { page, close } = await open(browser, linked({ nodes: 50 }));
+    await act(page, "pause");
+    await formed(page);
+    for (const node of [2, 3, 17]) await act(page, "crashOrRevive", node);
+    await act(page, "selectNode", 7);
+    await passUntil(page, (now) => [2, 3, 17].every((node) => now.picture.nodes[node].state !== "up"), { sliceUs: 200_000, what: "three are down" });
+    const discs = await boxesOf(page, "[data-node]");
+    assert.equal(discs.length, 50);
+    const middle = ({ left, right, top, bottom }) => [(left + right) / 2, (top + bottom) / 2];
+    discs.forEach((disc, index) => {
+      const [[x, y], [nextX, nextY]] = [middle(disc), middle(discs[(index + 1) % 50])];
+      assert.ok(Math.hypot(nextX - x, nextY - y) >= (disc.right - disc.left + discs[(index + 1) % 50].right - discs[(index + 1) % 50].left) / 2 - 0.5, `node ${index}`);
+    });
+    const labels = await boxesOf(page, "[data-label]");
+    assert.deepEqual(overlaps(labels), []);
+    for (const name of ["h", "c, down", "d, down", "r, down"]) assert.ok(labels.some(({ text }) => text.startsWith(name)), `${name}: ${labels.map(({ text }) => text).join("; ")}`);
+    assert.deepEqual(overlaps(await boxesOf(page, "[data-stage] svg text[font-size='11']")), [], "letters of the arcs");
+    await page.locator("[data-node=n7]").focus();
+    await page.keyboard.press("ArrowRight");
+    await shows(page, () => window.kvorum.scene.selectedNode === 8);
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.node), "n8");
+    await close();
+  });
+
+  it("a long number of a request keeps off the words beside it", async () => {
+    const { page, close } = await open(browser, site.page);
+    await act(page, "pause");
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    await act(page, "setView", "request");
+    // Thousands of requests take too long: the row is told that it is a later one.
+    const [number, what] = await page.evaluate(() => {
+      const row = document.querySelector("aside ol button");
+      row.closest("ol").style.setProperty("--digits", "6");
+      row.children[0].textContent = "123456";
+      const range = document.createRange();
+      range.selectNodeContents(row.children[0]);
+      return [range.getBoundingClientRect().right, row.children[1].getBoundingClientRect().left];
+    });
+    assert.ok(what - number >= 6, `${what - number} px`);
     await close();
   });
 });

@@ -1,52 +1,47 @@
-/** Who went down and came back, as marks of the lane of membership with words where there is room. */
+/** Who was suspected, went down and came back, as the lane of membership shows it. */
 import { list, t } from "../../messages/index.svelte.ts";
 import type { Scene, TimelineMark } from "../../model/scene.ts";
+import { layLane, type LaneGroup } from "../geometry/lane.ts";
 import { labelWidth } from "../geometry/time.ts";
 import { namesIn } from "../names.ts";
 
-export interface Opinion {
-  readonly isDown: boolean;
-  readonly x: number;
-  readonly text: string;
-  readonly width: number;
-  readonly hasRoom: boolean;
-}
+export type OpinionKind = "suspected" | "down" | "up";
+export type Opinion = LaneGroup<OpinionKind>;
 
-/** Nearer than this, marks of one kind are one mark. */
-const MERGED_PIXELS = 16;
+const SIZES: Readonly<Record<OpinionKind, number>> = { suspected: 8.6, down: 12, up: 12 };
 
-export function opinions(scene: Scene, marks: readonly TimelineMark[], xOf: (us: number) => number, suspected: readonly number[]): Opinion[] {
-  const groups: { isDown: boolean; x: number; nodes: number[]; reporters: readonly number[] }[] = [];
-  for (const mark of marks) {
-    if (mark.kind !== "down" && mark.kind !== "up") {
-      continue;
+export function opinions(scene: Scene, marks: readonly TimelineMark[], xOf: (us: number) => number, right: number): Opinion[] {
+  /** Of the last time that it went down. */
+  const reporters = new Map<number, readonly number[]>();
+  const shown = marks.flatMap((mark): { kind: OpinionKind; x: number; node: number }[] => {
+    switch (mark.kind) {
+      case "suspected":
+        return [{ kind: "suspected", x: xOf(mark.atUs), node: mark.of }];
+      case "down":
+        reporters.set(mark.of, mark.reporters);
+        return [{ kind: "down", x: xOf(mark.atUs), node: mark.of }];
+      case "up":
+        return [{ kind: "up", x: xOf(mark.atUs), node: mark.of }];
+      default:
+        return [];
     }
-    const x = xOf(mark.atUs);
-    const isDown = mark.kind === "down";
-    const last = groups.findLast((group) => group.isDown === isDown);
-    if (last !== undefined && x - last.x < MERGED_PIXELS) {
-      last.nodes = [...new Set([...last.nodes, mark.of])];
-    } else {
-      groups.push({ isDown, x, nodes: [mark.of], reporters: mark.kind === "down" ? mark.reporters : [] });
-    }
-  }
-  const drawn = [...suspected, ...groups.map((group) => group.x)];
-  let free = -Infinity;
-  return groups.map(({ isDown, x, nodes, reporters }): Opinion => {
-    const names = list(namesIn(scene, nodes));
-    const isOne = nodes.length === 1;
-    const text = isDown
-      ? isOne
-        ? t("lane.down", { node: names, reporters: list(namesIn(scene, reporters)) })
-        : t("lane.downs", { nodes: names })
-      : isOne
-        ? t("lane.up", { node: names })
-        : t("lane.ups", { nodes: names });
-    const width = labelWidth(text) + 14;
-    const hasRoom = x >= free && !drawn.some((other) => other > x + 2 && other < x + width);
-    if (hasRoom) {
-      free = x + width + 6;
-    }
-    return { isDown, x, text, width, hasRoom };
+  });
+  return layLane(shown, {
+    right,
+    widthOf: labelWidth,
+    sizeOf: (kind) => SIZES[kind],
+    words: (kind, nodes) => {
+      if (kind === "suspected") {
+        return null;
+      }
+      const names = list(namesIn(scene, nodes));
+      const brief = namesIn(scene, nodes).join(" ");
+      const [only] = nodes;
+      if (nodes.length > 1 || only === undefined) {
+        return { brief, full: kind === "down" ? t("lane.downs", { nodes: names }) : t("lane.ups", { nodes: names }) };
+      }
+      const by = reporters.get(only) ?? [];
+      return { brief, full: kind === "up" ? t("lane.up", { node: names }) : by.length === 0 ? t("lane.downs", { nodes: names }) : t("lane.down", { node: names, reporters: list(namesIn(scene, by)) }) };
+    },
   });
 }

@@ -17,6 +17,13 @@ export interface StageLayout {
   /** Of the circle on which the nodes stand, and of a node. */
   readonly nodeRing: number;
   readonly nodeRadius: number;
+  /** Around a node's middle, kept clear of lines, as far as that hides no neighbour. */
+  readonly nodeClear: number;
+  /** Between the middles of neighbours. */
+  readonly nodeSpace: number;
+  /** On which routes run, from outside in, and the radius of their corners. */
+  readonly lanes: readonly number[];
+  readonly corner: number;
   /** Between a node's edge and what starts or ends at it. */
   readonly gap: number;
   readonly compact: boolean;
@@ -28,6 +35,12 @@ export interface StageLayout {
 const RADIUS_UNIT = 266;
 const COMPOSER_HEIGHT = 52;
 const NODE_RADIUS_MIN = 8;
+const CROWDED_NODES_MIN = 8;
+/** More nodes than this stand as far out as routes let them. */
+const SPACED_NODES_MAX = 24;
+const MATRIX = { left: 24, top: 98, row: 17, line: 17, linesMax: 4, clear: 12 } as const;
+/** Held on a phone by the tally and the clock. */
+const FACTS = { width: 84, height: 50 } as const;
 /** With more partitions than letters fit, each node has a thin track of its own. */
 export const LETTERED_PARTITIONS_MAX = 128;
 export const TRACKED_NODES_MAX = 5;
@@ -59,19 +72,21 @@ function fullLayout({ width, height, nodeCount, partitionCount, hasCorners, hasM
   const corners: Box[] = [];
   if (hasCorners) {
     if (hasMatrix) {
-      corners.push({ left: 0, top: 0, right: 60 + nodeCount * 17, bottom: 145 + nodeCount * 17 });
+      corners.push({ left: 0, top: 0, right: 60 + nodeCount * 17, bottom: matrixEnd(nodeCount) + MATRIX.linesMax * MATRIX.line });
     }
     corners.push({ left: width - 112, top: 0, right: width, bottom: 224 });
     corners.push({ left: width - 150, top: height - 205, right: width, bottom: height });
-    corners.push({ left: 0, top: height - 40, right: width, bottom: height });
   }
+  // The legend.
+  corners.push({ left: 0, top: height - 40, right: width, bottom: height });
   return {
     width,
     height,
     centre,
     radius,
     band: isTracked ? TRACK_WIDTH * (nodeCount > TRACKED_NODES_MAX ? 2 : tracks) : 20,
-    ...nodeSizes(nodeCount, nodeCount <= 3 ? 144 * k : 144 * k, 26 * Math.max(k, 0.9), radius),
+    ...nodeSizes({ count: nodeCount, ring: 144 * k, size: 26 * Math.max(k, 0.9), radius, outer: radius - (isTracked ? 45 : 20) - 8, clear: 9 }),
+    ...(nodeCount > CROWDED_NODES_MIN ? {} : { lanes: (isTracked ? [204, 194, 184, 174] : [232, 219, 206, 193]).map((r) => r * (isTracked ? radius / 244 : k)), corner: 10 }),
     gap: 10,
     compact: false,
     corners,
@@ -87,18 +102,35 @@ function compactLayout({ width, height, nodeCount, partitionCount }: StageInput)
     centre: { x: width / 2 + 4, y: height / 2 },
     radius,
     band: partitionCount > LETTERED_PARTITIONS_MAX ? 5 * Math.min(nodeCount, TRACKED_NODES_MAX) : 15,
-    ...nodeSizes(nodeCount, 83 * k, 19 * Math.min(1, Math.max(k, 0.8)), radius),
+    ...nodeSizes({ count: nodeCount, ring: 83 * k, size: 19 * Math.min(1, Math.max(k, 0.8)), radius, outer: radius - 20, clear: 4 }),
+    ...(nodeCount > CROWDED_NODES_MIN ? {} : { lanes: [133, 125, 117, 109].map((r) => r * k), corner: 6 }),
     gap: 4,
     compact: true,
-    corners: [],
+    corners: [
+      { left: 0, top: 0, right: FACTS.width, bottom: FACTS.height },
+      { left: width - FACTS.width, top: 0, right: width, bottom: FACTS.height },
+    ],
   };
 }
 
-/** Many nodes need a wider circle and smaller discs. */
-function nodeSizes(count: number, ring: number, size: number, radius: number): { nodeRing: number; nodeRadius: number } {
-  const wide = count > 8 ? Math.min(radius * 0.66, ring * (1 + (count - 8) * 0.05)) : ring;
-  const chord = count > 1 ? 2 * wide * Math.sin(Math.PI / count) : Infinity;
-  return { nodeRing: wide, nodeRadius: Math.max(NODE_RADIUS_MIN, Math.min(size, chord * 0.3)) };
+type NodeSizes = Pick<StageLayout, "nodeRing" | "nodeRadius" | "nodeClear" | "nodeSpace" | "lanes" | "corner">;
+
+/** Many nodes need a wider circle and smaller discs, and what is left between them and the dial is for the routes. */
+function nodeSizes({ count, ring, size, radius, outer, clear }: { count: number; ring: number; size: number; radius: number; outer: number; clear: number }): NodeSizes {
+  const isMany = count > SPACED_NODES_MAX;
+  const nodeRing = isMany ? Math.min(radius * 0.73, outer - 16) : count > CROWDED_NODES_MIN ? Math.min(radius * 0.66, outer - 16, ring * (1 + (count - 8) * 0.05)) : ring;
+  const nodeSpace = count > 1 ? 2 * nodeRing * Math.sin(Math.PI / count) : Infinity;
+  const nodeRadius = Math.min(Math.max(NODE_RADIUS_MIN, Math.min(size, nodeSpace * 0.3)), nodeSpace * 0.36);
+  const inner = nodeRing + nodeRadius + (isMany ? 5 : clear + 1) + 3;
+  const space = Math.max(0, Math.min(13, (outer - inner) / 3));
+  return {
+    nodeRing,
+    nodeRadius,
+    nodeClear: Math.min(nodeRadius + clear, nodeSpace - nodeRadius - 1.5),
+    nodeSpace,
+    lanes: [0, 1, 2, 3].map((lane) => outer - lane * space),
+    corner: Math.min(10, Math.max(2, space * 0.8)),
+  };
 }
 
 export function nodeAngle(index: number, count: number): number {
@@ -113,9 +145,26 @@ export function meets(box: Box, other: Box): boolean {
   return box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom;
 }
 
+/** Of the table of who suspects whom in its corner: from the top of the stage to the sentences below it. */
+function matrixEnd(nodeCount: number): number {
+  return MATRIX.top + (nodeCount + 1) * MATRIX.row;
+}
+
+/** What the ring leaves for those sentences: so many pixels wide, so many lines. */
+export function matrixRoom({ centre, radius }: StageLayout, nodeCount: number): { width: number; lines: number } {
+  const from = matrixEnd(nodeCount);
+  // The numeral of the ring's quarter stands level with its centre.
+  const lines = Math.max(1, Math.min(MATRIX.linesMax, Math.floor((centre.y - 12 - from) / MATRIX.line)));
+  const rise = Math.max(0, centre.y - from - lines * MATRIX.line);
+  const edge = centre.x - Math.sqrt(Math.max(0, radius * radius - rise * rise));
+  return { lines, width: Math.max(64, Math.floor(edge - MATRIX.left - MATRIX.clear)) };
+}
+
 /** Lies on the stage and in no corner. */
 export function isFree(layout: StageLayout, box: Box): boolean {
-  const inside = box.left >= 4 && box.right <= layout.width - 4 && box.top >= COMPOSER_HEIGHT + 4 && box.bottom <= layout.height - 4;
+  const top = layout.compact ? 0 : COMPOSER_HEIGHT + 4;
+  const edge = layout.compact ? 2 : 4;
+  const inside = box.left >= edge && box.right <= layout.width - edge && box.top >= top && box.bottom <= layout.height - edge;
   return inside && !layout.corners.some((corner) => meets(corner, box));
 }
 
@@ -126,20 +175,17 @@ export function clientPoint(layout: StageLayout, entryAngle: number, busy: reado
   const distance = layout.radius + (layout.compact ? 20 : 46);
   for (const shift of [0, 8, -8, 16, -16, 24, -24, 32, -32, 40, -40, 48, -48, 62, -62, 76, -76, 100, -100, 130, -130]) {
     const angle = (entryAngle + shift + 360) % 360;
-    // The quarters have their numerals there, and the walk its stops and words.
+    // The quarters have their ticks and numerals there, and the walk its stops and words.
     if (busy.some((other) => Math.abs(turn(angle, other)) < BUSY_DEGREES)) {
       continue;
     }
-    if (!layout.compact && Math.min(angle % 90, 90 - (angle % 90)) < 9) {
+    if (Math.min(angle % 90, 90 - (angle % 90)) < (layout.compact ? 5 : 9)) {
       continue;
     }
     const point = at(layout.centre, angle, distance);
     const half = layout.compact ? 8 : 16;
     const box = { left: point.x - half, right: point.x + half, top: point.y - half, bottom: point.y + (layout.compact ? 8 : 32) };
-    const inside = layout.compact
-      ? box.left > 2 && box.right < layout.width - 2 && box.top > 2 && box.bottom < layout.height - 2
-      : isFree(layout, box);
-    if (inside) {
+    if (isFree(layout, box)) {
       return point;
     }
   }

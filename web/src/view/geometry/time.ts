@@ -65,18 +65,6 @@ export function ticksOf(axis: Axis): Tick[] {
   });
 }
 
-/** Words on a lane must not run into each other; the one that does not fit is left out, its mark stays. */
-export function withRoom<Item extends { x: number; width: number }>(items: readonly Item[]): (Item & { hasRoom: boolean })[] {
-  let free = -Infinity;
-  return items.map((item) => {
-    const hasRoom = item.x >= free;
-    if (hasRoom) {
-      free = item.x + item.width + 6;
-    }
-    return { ...item, hasRoom };
-  });
-}
-
 /** Rough width of a label of 11 px: enough to keep two apart. */
 export function labelWidth(text: string): number {
   let width = 0;

@@ -7,9 +7,11 @@
 import type { KeyPicture, WalkStep } from "kvorum";
 import { at, text, turn, type Point } from "./polar.ts";
 import type { RouteRequest } from "./routes.ts";
-import { isFree, LETTERED_PARTITIONS_MAX, nodeAngle, type Box, type StageLayout } from "./stage.ts";
+import { isFree, LETTERED_PARTITIONS_MAX, meets, nodeAngle, type Box, type StageLayout } from "./stage.ts";
+import { labelWidth } from "./time.ts";
 
-export type StopRole = "owner" | "down" | "taken" | "hint";
+/** `hint`: a fallback in use; `spare`: one that is passed by; `fallbackDown`: either, and Down. */
+export type StopRole = "owner" | "down" | "taken" | "hint" | "spare" | "fallbackDown";
 
 export interface Stop {
   readonly step: WalkStep;
@@ -20,6 +22,8 @@ export interface Stop {
   readonly point: Point;
   /** From the arc to a stop that does not stand at it. */
   readonly leader: string | null;
+  /** Of its words. */
+  readonly wordWidth: number;
   /** Where its words stand; `null` without room, and then the list speaks. */
   readonly word: (Point & { anchor: "start" | "end" }) | null;
 }
@@ -33,14 +37,16 @@ export interface WalkLayout {
   readonly isSpread: boolean;
   /** Too many partitions to see one: no line runs along them. */
   readonly isFanned: boolean;
-  readonly name: (Point & { anchor: "start" | "middle" | "end" }) | null;
+  readonly name: (Point & { text: string; anchor: "start" | "middle" | "end" }) | null;
 }
 
 export interface WalkSubject {
   readonly key: KeyPicture;
   readonly partitionCount: number;
+  /** Where the nodes stand. */
+  readonly nodes: readonly Point[];
   isDown(node: number): boolean;
-  /** Keeps a hint for the key, or was asked to. */
+  /** A fallback that keeps a hint for the key, or that was asked to and has not answered. */
   isInUse(node: number): boolean;
   /** Of the words beside a stop. */
   widthOf(role: StopRole, step: WalkStep): number;
@@ -51,44 +57,44 @@ const FAN_DEGREES = 5;
 /** Pixels between two numbered stops, and between smaller ones. */
 const STOP_SPACE = 23;
 const TAKEN_SPACE = 14;
+/** On a phone, with what keeps words off it. */
+const STOP_RADIUS = 8;
+/** Widths that a name is cut to where it does not fit. */
+const SHORTER = [130, 110, 90, 74];
+/** Sideways of the first stop, for the name of a key. */
+const SHIFTS = [0, -8, 8, -16, 16, -24, 24, -32, 32, -40, 40];
 
-export function stopRole(step: WalkStep, isDown: (node: number) => boolean): StopRole {
-  if (step.role === "owner") {
-    return isDown(step.node) ? "down" : "owner";
+export function stopRole(step: WalkStep, { isDown, isInUse }: Pick<WalkSubject, "isDown" | "isInUse">): StopRole {
+  switch (step.role) {
+    case "owner":
+      return isDown(step.node) ? "down" : "owner";
+    case "taken":
+      return "taken";
+    case "fallback":
+      return isDown(step.node) ? "fallbackDown" : isInUse(step.node) ? "hint" : "spare";
   }
-  return step.role === "fallback" ? "hint" : "taken";
 }
 
-/** As far as the owners, and the fallbacks that stand in for one of them. */
-export function walkOf({ key, isDown, isInUse }: Pick<WalkSubject, "key" | "isDown" | "isInUse">): WalkStep[] {
-  const downs = key.walk.filter((step) => step.role === "owner" && isDown(step.node)).length;
-  let end = 0;
-  let fallbacks = 0;
-  key.walk.forEach((step, index) => {
-    if (step.role === "fallback") {
-      fallbacks += 1;
-    }
-    if (step.role === "owner" || (step.role === "fallback" && (fallbacks <= downs || isInUse(step.node)))) {
-      end = index + 1;
-    }
-  });
-  return key.walk.slice(0, end);
+/** The core's own walk, as far as the owners and the fallbacks in use: behind them, nothing has to do with the key. */
+export function walkOf({ key, isInUse }: Pick<WalkSubject, "key" | "isInUse">): WalkStep[] {
+  const last = key.walk.findLastIndex((step) => step.role === "owner" || (step.role === "fallback" && isInUse(step.node)));
+  return key.walk.slice(0, last + 1);
 }
 
 export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayout {
-  const { key, partitionCount, isDown } = subject;
+  const { key, partitionCount } = subject;
   const step = 360 / partitionCount;
   const isFanned = partitionCount > LETTERED_PARTITIONS_MAX;
   const steps = walkOf(subject).filter((one) => !isFanned || one.role !== "taken");
   // Unwrapped, so that a walk over twelve o'clock goes on past 360.
   const arcs = steps.map((one) => (key.partition + ((one.partition - key.partition + partitionCount) % partitionCount) + 0.5) * step);
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
-  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 22 : 15);
+  const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 17 : 15);
   const angles = isFanned
     ? steps.map((_, index) => (key.slot / SLOTS) * 360 + (index - (steps.length - 1) / 2) * FAN_DEGREES)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
   const stops = steps.map((one, index): Stop => {
-    const role = stopRole(one, isDown);
+    const role = stopRole(one, subject);
     const arcAngle = arcs[index] ?? 0;
     const angle = angles[index] ?? arcAngle;
     const from = isFanned ? (key.slot / SLOTS) * 360 : arcAngle;
@@ -100,6 +106,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
       arcAngle,
       point: at(layout.centre, angle, radius),
       leader: isAway ? `M${text(at(layout.centre, from, layout.radius + 1))}L${text(at(layout.centre, angle, radius - (role === "taken" ? 3 : 8)))}` : null,
+      wordWidth: subject.widthOf(role, one),
       word: word(layout, angle, radius, subject.widthOf(role, one)),
     };
   });
@@ -113,13 +120,13 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
     radius,
     isSpread,
     isFanned,
-    name: name(layout, first, radius, key.key),
+    name: name(layout, stops, subject.nodes, radius, key.key),
   };
 }
 
 /** An arc has the letter of its primary, so it takes the role of that stop and of no other. */
 export function isArcOf({ step, role }: Stop, owners: readonly (readonly number[])[]): boolean {
-  return role !== "taken" && owners[step.partition]?.[0] === step.node;
+  return role !== "taken" && role !== "spare" && owners[step.partition]?.[0] === step.node;
 }
 
 /** Each stop at its arc, or as far clockwise of the one before as it takes; those of the first arc centred on it. */
@@ -137,12 +144,22 @@ function spread(arcs: readonly number[], steps: readonly WalkStep[], radius: num
   return shared === 1 && angles.every((angle, index) => Math.abs(angle - (arcs[index] ?? 0)) < 1) ? [...arcs] : angles;
 }
 
+const ROUTES: Readonly<Record<StopRole, RouteRequest["role"] | null>> = {
+  owner: "owner",
+  down: "down",
+  taken: null,
+  hint: "hint",
+  // It holds nothing, so nothing leads there.
+  spare: null,
+  fallbackDown: "down",
+};
+
 /** Routes of all stops: those that leave one arc do so side by side, ordered by where they go, so that they do not cross. */
 export function routeRequests(walk: WalkLayout, key: KeyPicture, partitionCount: number, nodeCount: number): RouteRequest[] {
   const step = 360 / partitionCount;
   const groups = new Map<number, Stop[]>();
   for (const stop of walk.stops) {
-    if (stop.role !== "taken") {
+    if (ROUTES[stop.role] !== null) {
       groups.set(stop.step.partition, [...(groups.get(stop.step.partition) ?? []), stop]);
     }
   }
@@ -151,7 +168,8 @@ export function routeRequests(walk: WalkLayout, key: KeyPicture, partitionCount:
     const space = walk.isFanned ? 1.6 : Math.min(1.6, (step * 0.8) / Math.max(1, stops.length - 1));
     return sorted.flatMap(({ step: { node }, role, arcAngle }, index): RouteRequest[] => {
       const middle = walk.isFanned ? (key.slot / SLOTS) * 360 : arcAngle;
-      return role === "taken" ? [] : [{ node, role, from: middle + (index - (sorted.length - 1) / 2) * space, to: nodeAngle(node, nodeCount) }];
+      const route = ROUTES[role];
+      return route === null ? [] : [{ node, role: route, from: middle + (index - (sorted.length - 1) / 2) * space, to: nodeAngle(node, nodeCount) }];
     });
   });
 }
@@ -166,32 +184,120 @@ function word(layout: StageLayout, angle: number, radius: number, width: number)
   return isFree(layout, wordBox(point, anchor, width, 8)) ? { x: point.x, y: point.y + 4, anchor } : null;
 }
 
-function name(layout: StageLayout, first: Stop | undefined, radius: number, key: string): WalkLayout["name"] {
+/** What is written of a key, by the width of one character of it. */
+const NAME = { length: 28, least: 5 } as const;
+
+/** As much of a name as fits, with a sign that there is more; `null` if that would say nothing. */
+function shorten(text: string, width: number, widthOf: (text: string) => number): string | null {
+  const letters = [...text];
+  if (letters.length <= NAME.length && widthOf(text) <= width) {
+    return text;
+  }
+  for (let length = Math.min(letters.length - 1, NAME.length - 1); length >= NAME.least; length -= 1) {
+    const part = `${letters.slice(0, length).join("")}…`;
+    if (widthOf(part) <= width) {
+      return part;
+    }
+  }
+  return null;
+}
+
+function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], radius: number, key: string): WalkLayout["name"] {
+  const [first] = stops;
   if (first === undefined) {
     return null;
   }
   if (layout.compact) {
-    const point = at(layout.centre, first.angle, radius + 10);
-    const half = Math.min(key.length, 28) * 3.4;
-    const x = Math.max(half + 6, Math.min(layout.width - half - 6, point.x - 2));
-    return { x, y: Math.max(14, Math.min(layout.height - 6, point.y + 16)), anchor: "middle" };
+    return smallName(layout, stops, nodes, key);
   }
-  const sine = Math.sin((first.angle * Math.PI) / 180);
-  const width = Math.min(key.length, 28) * 8;
-  if (Math.abs(sine) < 0.5) {
-    // Level with the first stop, on the side from which the walk comes.
-    const side = Math.cos((first.angle * Math.PI) / 180) > 0 ? ("end" as const) : ("start" as const);
-    const beside = { x: first.point.x + (side === "end" ? -16 : 16), y: first.point.y };
-    return isFree(layout, wordBox(beside, side, width, 10)) ? { x: beside.x, y: beside.y + 5, anchor: side } : null;
-  }
-  const point = at(layout.centre, first.angle, radius + 15);
-  const anchor = sine < 0 ? "end" : "start";
-  for (const dy of sine < 0 ? [27, -18] : [-18, 27]) {
-    if (isFree(layout, wordBox({ x: point.x, y: point.y + dy }, anchor, width, 10))) {
-      return { x: point.x, y: point.y + dy, anchor };
+  const widthOf = (text: string): number => labelWidth(text) * 1.36;
+  const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
+  taken.push(...numerals(layout));
+  const spots = [...spotsBeside(layout, first, radius, false), ...spotsBeside(layout, stops.at(-1) ?? first, radius, true)];
+  // Whole at any spot rather than a part of it at the first.
+  for (const width of [Infinity, ...SHORTER]) {
+    const text = shorten(key, width, widthOf);
+    for (const { x, y, anchor } of text === null ? [] : spots) {
+      const box = wordBox({ x, y }, anchor, widthOf(text ?? ""), 9);
+      if (text !== null && isFree(layout, box) && !taken.some((other) => meets(other, box))) {
+        return { text, x, y: y + 5, anchor };
+      }
     }
   }
   return null;
+}
+
+/** Of the quarters, outside the dial. */
+function numerals({ centre: { x, y }, radius }: StageLayout): Box[] {
+  return [
+    { left: x - 22, right: x + 22, top: y - radius - 26, bottom: y - radius },
+    { left: x - 22, right: x + 22, top: y + radius, bottom: y + radius + 26 },
+    { left: x + radius, right: x + radius + 50, top: y - 9, bottom: y + 9 },
+    { left: x - radius - 50, right: x - radius, top: y - 9, bottom: y + 9 },
+  ];
+}
+
+function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number, isLast: boolean): (Point & { anchor: "start" | "end" })[] {
+  const sine = Math.sin((angle * Math.PI) / 180);
+  const isUpper = Math.cos((angle * Math.PI) / 180) > 0;
+  if (Math.abs(sine) < 0.5) {
+    // Level with the stop, on the side from which the walk comes, or behind the arrow at its end.
+    const anchor = isUpper === isLast ? ("start" as const) : ("end" as const);
+    const gap = isLast ? 30 : 16;
+    return [0, -9].map((dy) => ({ x: point.x + (anchor === "start" ? gap : -gap), y: point.y + dy, anchor }));
+  }
+  const beside = at(layout.centre, angle, radius + 15);
+  const anchor = sine < 0 ? ("end" as const) : ("start" as const);
+  return (sine < 0 ? [22, -23] : [-23, 22]).map((dy) => ({ x: beside.x, y: beside.y + dy, anchor }));
+}
+
+const around = ({ x, y }: Point, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
+
+/** On a phone: under the stops, above them, or beside them as far as there is room; on no disc, and not on the dial. */
+function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string): WalkLayout["name"] {
+  const widthOf = (text: string): number => labelWidth(text) * 1.12;
+  const discs = [...stops.map((stop) => around(stop.point, STOP_RADIUS)), ...nodes.map((node) => around(node, layout.nodeRadius + 3))];
+  const stand = (box: Box, mayTouch = false): boolean => isFree(layout, box) && (mayTouch || !isOnDial(layout, box)) && !discs.some((disc) => meets(disc, box));
+  const points = stops.map((stop) => stop.point);
+  const [left, right] = [Math.min(...points.map(({ x }) => x)), Math.max(...points.map(({ x }) => x))];
+  const [top, bottom] = [Math.min(...points.map(({ y }) => y)), Math.max(...points.map(({ y }) => y))];
+  const text = shorten(key, layout.width - 12, widthOf);
+  const half = text === null ? 0 : widthOf(text) / 2;
+  const under = [bottom + STOP_RADIUS + 8, top - STOP_RADIUS - 7].flatMap((y) =>
+    SHIFTS.map((shift) => ({ y, x: Math.max(half + 6, Math.min(layout.width - half - 6, (points[0]?.x ?? 0) - 2 + shift)) })),
+  );
+  const found = (mayTouch: boolean): WalkLayout["name"] => {
+    const spot = text === null ? undefined : under.find(({ x, y }) => stand({ left: x - half, right: x + half, top: y - 6, bottom: y + 6 }, mayTouch));
+    return text === null || spot === undefined ? null : { text, x: spot.x, y: spot.y + 4, anchor: "middle" };
+  };
+  const clear = found(false);
+  if (clear !== null) {
+    return clear;
+  }
+  // Level with the stop at that end.
+  const ends = [
+    { anchor: "end" as const, x: left - STOP_RADIUS - 5, room: left - STOP_RADIUS - 11, y: points.find(({ x }) => x === left)?.y ?? top },
+    { anchor: "start" as const, x: right + STOP_RADIUS + 11, room: layout.width - right - STOP_RADIUS - 17, y: points.find(({ x }) => x === right)?.y ?? top },
+  ];
+  for (const { anchor, x, y, room } of ends) {
+    for (let width = room; width > 0; width -= 8) {
+      const part = shorten(key, width, widthOf);
+      if (part === null) {
+        break;
+      }
+      if (stand(wordBox({ x, y: Math.max(y, 7) }, anchor, widthOf(part), 6))) {
+        return { text: part, x, y: Math.max(y, 7) + 4, anchor };
+      }
+    }
+  }
+  return found(true);
+}
+
+/** A label may come near the dial's edge, and not lie on its arcs. */
+function isOnDial({ centre, radius, band }: StageLayout, box: Box): boolean {
+  const [dx, dy] = [Math.max(box.left - centre.x, centre.x - box.right, 0), Math.max(box.top - centre.y, centre.y - box.bottom, 0)];
+  const [fx, fy] = [Math.max(Math.abs(box.left - centre.x), Math.abs(box.right - centre.x)), Math.max(Math.abs(box.top - centre.y), Math.abs(box.bottom - centre.y))];
+  return Math.hypot(dx, dy) < radius - 4 && Math.hypot(fx, fy) > radius - band;
 }
 
 function wordBox(point: Point, anchor: "start" | "end", width: number, half: number): Box {

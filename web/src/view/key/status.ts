@@ -1,7 +1,7 @@
 /** What stands at the end of each row of the walk: where the copy of the selected key is. */
 import type { KeyPicture, WalkStep } from "kvorum";
 import { t } from "../../messages/index.svelte.ts";
-import type { RequestModel, Scene } from "../../model/scene.ts";
+import type { Leg, RequestModel, Scene } from "../../model/scene.ts";
 import type { Role } from "../glyphs.ts";
 import { isDown, nameIn } from "../names.ts";
 
@@ -18,14 +18,17 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
   }
   const copy = key.copies.find((one) => one.node === step.node && (step.role === "fallback") === (one.hintFor !== null));
   if (step.role === "fallback") {
-    const owner = copy?.hintFor ?? request?.legs.find((leg) => leg.node === step.node)?.standsFor ?? null;
-    return owner === null ? NOTHING : { text: t("copy.hintFor", { node: nameIn(scene, owner) }), role: "hint" };
+    const owner = copy?.hintFor ?? request?.legs.find((leg) => leg.node === step.node && isOpen(leg))?.standsFor ?? null;
+    // What it keeps is still its own, but nobody can have it from there.
+    const role = isDown(scene.picture?.nodes[step.node]?.state) ? "down" : "hint";
+    return owner === null ? NOTHING : { text: t("copy.hintFor", { node: nameIn(scene, owner) }), role };
   }
   const leg = request?.legs.find((one) => one.node === step.node && one.role === "owner");
   const hasVoted = request?.verb !== "get" && request?.votes.some((vote) => vote.node === step.node && !vote.hinted) === true;
-  const isUnderWay = leg !== undefined && leg.answeredUs === null && leg.syncedUs === null;
+  const isUnderWay = leg !== undefined && isOpen(leg);
   // Down for the others, but not for the one who asked it: each side of a cut believes that of the other.
-  if (isDown(scene.picture?.nodes[step.node]?.state) && !hasVoted) {
+  const node = scene.picture?.nodes[step.node];
+  if (isDown(node?.state) && !(hasVoted && node?.isRunning === true)) {
     return { text: t("copy.skipped"), role: "down" };
   }
   if (isUnderWay && request?.verb !== "get") {
@@ -43,8 +46,13 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
   return { text: t(scene.mode === "live" ? "copy.same" : "copy.stored"), role: "owner" };
 }
 
-/** A fallback that keeps a hint of the key, or that the request on it has asked. */
+const isOpen = (leg: Leg): boolean => leg.answeredUs === null && leg.syncedUs === null;
+
+/**
+ * A fallback that keeps a hint of the key, or that the request on it has asked and that has not answered. One that is Down
+ * cannot be asked what it keeps: whoever was asked is shown.
+ */
 export function isStandIn(scene: Scene, key: KeyPicture, node: number): boolean {
   const request = scene.requests.find((one) => one.number === scene.followed && one.key === key.key);
-  return key.copies.some((copy) => copy.node === node && copy.hintFor !== null) || request?.legs.some((leg) => leg.node === node && leg.role === "fallback") === true;
+  return key.copies.some((copy) => copy.node === node && copy.hintFor !== null) || request?.legs.some((leg) => leg.node === node && leg.role === "fallback" && (isDown(scene.picture?.nodes[node]?.state) || (request.outcome === "running" && isOpen(leg)))) === true;
 }

@@ -48,8 +48,8 @@ function outcome(scene: Scene, request: RequestModel): Why {
     case "done": {
       const at = decidedAt(request) ?? request.endedUs ?? request.startedUs;
       const ms = decimal((at - request.startedUs) / 1000, 1);
-      const counted = request.votes.slice(0, needed).map((vote) => vote.node);
-      const late = request.votes.slice(needed).map((vote) => vote.node);
+      const counted = request.votes.filter((vote) => vote.atUs <= at).map((vote) => vote.node);
+      const late = request.votes.filter((vote) => vote.atUs > at).map((vote) => vote.node);
       const holes = { nodes: list(namesIn(scene, counted)), votes: counted.length };
       const text = late.length === 0 ? t("why.doneText", holes) : t("why.doneLate", { ...holes, late: list(namesIn(scene, late)) });
       return { title: t("why.done", { ms }), text };
