@@ -475,7 +475,7 @@ fn value_text(value: &[u8]) -> String {
 }
 
 /// The owners stand at the key's own partition. Behind it, each partition's primary is met in turn until all the
-/// fallbacks in use have been: one met before is passed by. Without any in use, the first that would be.
+/// fallbacks in use have been: one met before is passed by. Without any in use, the first that could be.
 fn walk(view: &View, places: &Places, partition: PartitionId, in_use: &BTreeSet<u32>) -> Vec<WalkStep> {
     let topology = &view.topology;
     let Some(state) = topology.partition(partition) else { return Vec::new() };
@@ -487,27 +487,28 @@ fn walk(view: &View, places: &Places, partition: PartitionId, in_use: &BTreeSet<
         steps.push(WalkStep { partition: partition.0, node, role: "owner", place });
         taken.insert(node, "owner");
     }
-    let fallbacks = topology.walk(partition).len().saturating_sub(state.owners.len());
-    let wanted = if in_use.is_empty() { fallbacks.min(1) } else { fallbacks };
     let count = topology.partitions.len();
-    let mut met = 0;
+    let mut has_spare = false;
+    let is_done = |taken: &BTreeMap<u32, _>, has_spare| match in_use.is_empty() {
+        true => has_spare || taken.len() == topology.members.len(),
+        false => in_use.iter().all(|node| taken.contains_key(node)),
+    };
     for step in 1..count {
-        if met == wanted || (!in_use.is_empty() && in_use.iter().all(|node| taken.contains_key(node))) {
-            break;
-        }
         let number = (usize::from(partition.0) + step) % count;
-        for owner in &topology.partitions[number].owners {
-            let Some(node) = places.at(*owner) else { continue };
-            let is_first_here = topology.partitions[number].owners.first() == Some(owner);
-            if taken.contains_key(&node) {
-                if is_first_here {
-                    steps.push(WalkStep { partition: number as u16, node, role: "taken", place: None });
-                }
-                continue;
+        let owners = &topology.partitions[number].owners;
+        for owner in owners {
+            if is_done(&taken, has_spare) {
+                return steps;
             }
-            steps.push(WalkStep { partition: number as u16, node, role: "fallback", place: None });
-            taken.insert(node, "fallback");
-            met += 1;
+            let Some(node) = places.at(*owner) else { continue };
+            let step = |role| WalkStep { partition: number as u16, node, role, place: None };
+            if !taken.contains_key(&node) {
+                steps.push(step("fallback"));
+                taken.insert(node, "fallback");
+                has_spare |= view.is_usable(*owner);
+            } else if owners.first() == Some(owner) {
+                steps.push(step("taken"));
+            }
         }
     }
     steps

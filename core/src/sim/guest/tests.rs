@@ -152,6 +152,28 @@ fn a_stand_in_keeps_a_hint_and_hands_it_over() {
 }
 
 #[test]
+fn the_walk_ends_at_the_first_fallback_that_could_stand_in() {
+    let mut world = calm(7, 5);
+    let fallbacks = |world: &World, key: &str| -> Vec<u32> {
+        let walk = world.key_picture(key.as_bytes()).unwrap().walk;
+        walk.iter().filter(|step| step.role == "fallback").map(|step| step.node).collect()
+    };
+    let keys: Vec<String> = (0..200).map(|number| alloc::format!("key{number}")).collect();
+    for key in &keys {
+        assert_eq!(fallbacks(&world, key).len(), 1, "{key}");
+    }
+    // One that is Down is named on the way, and passed by.
+    let first = fallbacks(&world, &keys[0])[0];
+    world.submit(Action::Kill(NodeIndex(first as u8))).unwrap();
+    wait(&mut world, 6_000);
+    for key in &keys {
+        let found = fallbacks(&world, key);
+        assert_eq!(found.iter().filter(|node| **node != first).count(), 1, "{key}: {found:?}");
+    }
+    assert_eq!(fallbacks(&world, &keys[0])[0], first);
+}
+
+#[test]
 fn the_picture_of_a_node_shows_the_way_of_a_key_through_it() {
     let options = Options { memtable_bytes: 4 << 10, n: 1, r: 1, w: 1, ..Options::calm(5, 1) };
     let script = calm_script(&options);
