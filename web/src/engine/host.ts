@@ -4,8 +4,9 @@
  * A turn has two ceilings, the virtual time that is due at the chosen speed and 8 ms of real time, so that a command never
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
-import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
-import type { Command, Fault, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
+import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture, ReadResult } from "kvorum";
+import { scriptReason } from "./script.ts";
+import type { Command, Fault, Goal, Post, Reason, Reproduction, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -76,6 +77,8 @@ export class Host {
   #runs: Run[] = [];
   #isTurning = false;
   #last: Reproduction | null = null;
+  /** What the world was opened with. */
+  #script: string | null = null;
   /** Requests whose client waits. */
   readonly #asks = new Set<number>();
 
@@ -173,6 +176,7 @@ export class Host {
     this.#runs = [];
     this.#undrawn = 0;
     this.#last = null;
+    this.#script = command.script;
     this.#asks.clear();
     this.#isPlaying = command.isPlaying;
     this.#speed = command.speed;
@@ -334,28 +338,35 @@ export class Host {
     await answered;
   }
 
-  /** The context must cover every sibling that is held anywhere, so all owners are read; failing that, a quorum. */
+  /**
+   * A read, then a put with the context of what was read: it may end what it has seen, and nothing else. All owners that are
+   * up are read, for a sibling may be with one of them only; failing that, as many as any read waits for.
+   */
   async #merge(cluster: Cluster, command: Extract<Command, { kind: "merge" }>): Promise<void> {
     const { ask, key, value, through, r, w } = command;
     const life = this.#life;
     const client = cluster.client(through);
-    const quorum = w === null ? {} : { w };
-    const reading = client.get(key, { r, run: false }).catch(() => client.get(key, { run: false }));
+    const { up, total } = ownersUp(cluster, key, through);
+    const read = (count: number): Promise<ReadResult> => client.get(key, { r: count, run: false });
+    const reading = up > r ? read(up).catch(() => read(r)) : read(Math.max(1, up));
     this.#remember(cluster);
-    const put = async (): Promise<Answer> => {
-      const { context, siblings } = await reading;
-      // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
-      const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
-      if (!isAll) throw Object.assign(new Error(), { code: "NOT_DONE", refusal: "outOfReach" });
-      return client.put(key, value, { ...quorum, context, run: false });
-    };
-    await reading.catch(() => undefined);
+    let found: ReadResult;
+    try {
+      found = await reading;
+    } catch (error) {
+      const { code } = errorOf(error);
+      if (life !== this.#life || code === "CLOSED") return;
+      if (!isAnswer(code)) throw error;
+      this.#shell.post({ kind: "trouble", trouble: { code: "notMerged", holes: { needed: Math.max(1, Math.min(up, r)), up, total } } }, []);
+      return this.#show(cluster);
+    }
     if (life !== this.#life) return;
+    const quorum = w === null ? {} : { w };
     this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-    const answered = this.#answered(cluster, life, ask, put());
-    // The put leaves when the promise above has had its turn.
-    await Promise.resolve();
+    const answered = this.#answered(cluster, life, ask, client.put(key, value, { ...quorum, context: found.context, run: false }));
     this.#remember(cluster);
+    // What is out of reach was not read, and the put ends none of it.
+    if (up < total) this.#shell.post({ kind: "trouble", trouble: { code: "mayBeLeft", holes: { away: total - up, total } } }, []);
     await answered;
   }
 
@@ -417,30 +428,36 @@ export class Host {
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
     if (isRefusal(code) && this.#cluster !== null) {
-      const trouble: Trouble = { code: "notPossible", holes: { what: message } };
+      const reason: Reason = /^the script is full\b/.test(message) ? { code: "scriptFull", holes: {} } : { code: "core", holes: { words: message } };
+      const trouble: Trouble = { code: "notPossible", holes: {}, reason };
       return this.#shell.post({ kind: "trouble", trouble }, []);
     }
     const last = this.#last;
     this.#cluster = null;
     this.#isPlaying = false;
     this.#runs = [];
-    this.#shell.post({ kind: "stopped", trouble: troubleOf(code, message, last), last }, []);
+    this.#shell.post({ kind: "stopped", trouble: troubleOf(code, message, last, this.#script), last }, []);
   }
 }
 
-function troubleOf(code: string | null, message: string, last: Reproduction | null): Trouble {
+function troubleOf(code: string | null, message: string, last: Reproduction | null, script: string | null): Trouble {
   switch (code) {
     case "BAD_SCRIPT":
-      return { code: "badScript", holes: { what: message } };
+      return { code: "badScript", holes: {}, reason: scriptReason(message, script) };
     case "INVALID_ARGUMENT":
     case "NOT_DONE":
-      return { code: "badLink", holes: { what: message } };
+      return { code: "badLink", holes: {}, reason: { code: "core", holes: { words: message } } };
     case "LOAD_FAILED":
-      return { code: "noWasm", holes: { what: message } };
+      return { code: hasWasm() ? "notLoaded" : "noWasm", holes: { what: message } };
     default:
       // A panic, or what only a panic leaves behind.
       return { code: "panicked", holes: { what: message, event: String(last?.events ?? 0) } };
   }
+}
+
+/** A browser may give it to pages and keep it from workers. */
+function hasWasm(): boolean {
+  return typeof WebAssembly === "object";
 }
 
 /** Nothing was done, and the world goes on. */
@@ -476,6 +493,18 @@ function reproductionOf(cluster: Cluster): Reproduction {
 /** A picture of one key or node that cannot be taken now (the node is stopped) is no trouble of the whole. */
 function keyPictureOf(cluster: Cluster, key: string): KeyPicture | null {
   return unlessRefused(() => cluster.inspect({ key }));
+}
+
+/** Of a key's owners, those that a node could have an answer from. */
+function ownersUp(cluster: Cluster, key: string, through: number): { up: number; total: number } {
+  const { nodes, cuts } = cluster.inspect();
+  const owners = (keyPictureOf(cluster, key)?.walk ?? []).filter((step) => step.role === "owner");
+  const up = owners.filter(({ node }) => {
+    const summary = nodes[node];
+    const isCut = cuts.some(([from, to]) => (from === through && to === node) || (from === node && to === through));
+    return summary?.isRunning === true && summary.state !== "down" && summary.state !== "paused" && !isCut;
+  });
+  return { up: up.length, total: owners.length };
 }
 
 function nodePictureOf(cluster: Cluster, node: number, key: string | null): NodePicture | null {

@@ -12,7 +12,12 @@ export type Verb = "put" | "get" | "del";
 export interface Trouble {
   code:
     | "noWasm"
+    /** Its script is there and does not run: this browser, or a policy of the page's host. */
     | "noWorker"
+    /** The worker's script or the module did not come, though the page's host answers. */
+    | "notLoaded"
+    /** Where the page came from, nobody answers any more. */
+    | "serverGone"
     | "panicked"
     | "badLink"
     | "badScript"
@@ -22,11 +27,21 @@ export interface Trouble {
     | "emptyKey"
     | "connectionLost"
     | "refused"
+    /** No node there, or none that lets a page of this origin read: a browser does not say which. */
+    | "unreachable"
     /** No link leads to this moment; the world goes on. */
     | "noLink"
     /** A command that this world does not allow now; the world goes on. */
-    | "notPossible";
-  /** Numbers are written as the user's language does. `what` may be core's own words, which are English. */
+    | "notPossible"
+    /** A merge that could not read what it was to merge. */
+    | "notMerged"
+    /** A merge went out; owners that it could not read may hold siblings that it does not end. */
+    | "mayBeLeft"
+    /** R or W above N. */
+    | "aboveN"
+    /** R or W was above a new N and is N now. */
+    | "lowered";
+  /** Numbers are written as the user's language does. */
   holes: Readonly<Record<string, string | number>>;
   /** What stands in the hole `what`, if this page says it itself. */
   reason?: Reason;
@@ -50,6 +65,21 @@ export interface Reason {
     | "seed"
     | "digest"
     | "quorum"
+    | "powerOfTwo"
+    /** No more can be done to this world: its script is as long as any may be. */
+    | "scriptFull"
+    /** Core's own words, where it carries nothing else. They are English. */
+    | "core"
+    | "scriptLine"
+    | "scriptNoLine"
+    | "scriptTooLong"
+    | "scriptNoTime"
+    | "scriptNoAction"
+    | "scriptNoNode"
+    | "scriptNoNumber"
+    | "scriptTooLarge"
+    | "scriptNoWord"
+    | "scriptNoOption"
     | "address"
     | "otherTrace";
   holes: Readonly<Record<string, string | number>>;
@@ -100,7 +130,7 @@ export type Command =
   | { kind: "step" }
   | { kind: "run"; id: number; goal: Goal }
   | { kind: "ask"; ask: number; verb: Verb; key: string; value: string; through: number; r: number | null; w: number | null }
-  /** A read of all owners, then a put with what it has seen. */
+  /** A read of all owners that are up, or of `r`, then a put with what it has seen. */
   | { kind: "merge"; ask: number; key: string; value: string; through: number; r: number; w: number | null }
   | { kind: "fault"; fault: Fault }
   | { kind: "select"; key: string | null; node: number | null }

@@ -11,6 +11,8 @@ import { checkDraft } from "./draft.ts";
 import { LiveModel } from "./live.ts";
 import { type Link, type Start, encodeLink, parseAddress, parseSeed, startOf } from "./link.ts";
 import type { News } from "./news.ts";
+import { isPassing } from "./passing.ts";
+import { quorumTrouble, wished } from "./quorum.ts";
 import type { Actions, Scene, Trouble } from "./scene.ts";
 import { WorldModel } from "./world.ts";
 
@@ -284,6 +286,10 @@ class PageApp implements App {
       case "ran":
         if (post.id === 0) void this.#verify();
         break;
+      case "opened":
+        // Only now it is known what a drawn world's N is.
+        if (this.#quorum !== null) this.#refuse(quorumTrouble(this.#quorum, post.options.n));
+        break;
       case "asked":
         if (this.#followsLatest) this.#followed = this.#world.latest;
         break;
@@ -292,6 +298,13 @@ class PageApp implements App {
     }
     this.#tell(this.#world.takeNews());
     this.#show();
+  }
+
+  /** A quorum that cannot be is not asked for: the keyspace's own is, and that is said. */
+  #refuse(trouble: Trouble | null): void {
+    if (trouble === null) return;
+    this.#quorum = null;
+    this.#trouble = trouble;
   }
 
   /** The run that a link led to is compared with the one that it was taken from. */
@@ -380,12 +393,14 @@ class PageApp implements App {
     if (this.#fieldTrouble !== null || this.#mode === "live") return;
     // There is no world to ask: what is wrong stays in sight, with its way out.
     if (this.#trouble?.code === "panicked" || (this.#trouble !== null && this.#picture === null)) return;
-    this.#trouble = null;
-    this.#followsLatest = true;
-    this.#select(draft.key, this.#selectedNode);
     const { verb, key, value, through } = draft;
     const r = draft.r ?? this.#quorum?.r ?? null;
     const w = draft.w ?? this.#quorum?.w ?? null;
+    const { n } = this.#picture?.keyspace ?? { n: Infinity };
+    this.#trouble = quorumTrouble(verb === "get" ? { r } : { w }, n);
+    if (this.#trouble !== null) return;
+    this.#followsLatest = true;
+    this.#select(draft.key, this.#selectedNode);
     this.#engine.send({ kind: "ask", ask: ++this.#ask, verb, key, value, through, r, w });
   }
 
@@ -395,10 +410,12 @@ class PageApp implements App {
     const trouble = checkDraft({ ...this.#draft, verb: "put", key, value });
     this.#fieldTrouble = trouble;
     if (trouble !== null) return;
+    if (this.#trouble !== null && isPassing(this.#trouble)) this.#trouble = null;
     this.#followsLatest = true;
     const { through } = this.#draft;
     const w = this.#draft.w ?? this.#quorum?.w ?? null;
-    const r = this.#picture?.keyspace.n ?? 1;
+    // That includes the page's own R.
+    const r = this.#picture?.keyspace.r ?? 1;
     this.#engine.send({ kind: "merge", ask: ++this.#ask, key, value, through, r, w });
   }
 
@@ -407,15 +424,22 @@ class PageApp implements App {
     const now = this.#picture?.keyspace;
     if (now === undefined || this.#mode === "live") return;
     const nodes = this.#picture?.nodes.length ?? 1;
-    const n = within(part.n ?? now.n, 1, nodes);
-    const r = within(part.r ?? now.r, 1, n);
-    const w = within(part.w ?? now.w, 1, n);
-    const resolve = part.resolve ?? now.resolve;
+    const found = wished(now, part, nodes);
+    if (!found.ok) {
+      this.#trouble = found.trouble;
+      return;
+    }
+    const { n, r, w, resolve } = found.keyspace;
     if (n !== now.n || resolve !== now.resolve) {
       const { seed, partitions, memtableBytes } = this.#world.options ?? DEFAULT_WORLD;
       const rest = { ...(partitions === undefined ? {} : { partitions }), ...(memtableBytes === undefined ? {} : { memtableBytes }) };
-      return this.#open({ seed, nodes, ...rest, n, r, w, resolve }, null);
+      this.#open({ seed, nodes, ...rest, n, r, w, resolve }, null);
+      // What the composer asks for by itself was meant for the keyspace before.
+      this.#draft = { ...this.#draft, r: null, w: null };
+      this.#trouble = found.lowered;
+      return;
     }
+    if (this.#trouble !== null && isPassing(this.#trouble)) this.#trouble = null;
     this.#quorum = { r, w };
     this.#show();
   }

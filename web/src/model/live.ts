@@ -146,7 +146,9 @@ export class LiveModel {
 
   trouble(): Trouble | null {
     if (this.#isRefused) return { code: "refused", holes: { address: this.#address } };
-    return this.#status() === "lost" ? { code: "connectionLost", holes: { address: this.#address } } : null;
+    const status = this.#status();
+    if (status === "unreachable") return { code: "unreachable", holes: { address: this.#address } };
+    return status === "lost" ? { code: "connectionLost", holes: { address: this.#address } } : null;
   }
 
   takeNews(): News[] {
@@ -379,7 +381,9 @@ export class LiveModel {
   #status(attached = [...this.#members.values()].filter((member) => member.isAttached).length): LiveFacts["status"] {
     if (this.#isRefused) return "refused";
     if (attached > 0) return "attached";
-    return this.#heardMs === null && ![...this.#members.values()].some((member) => member.retryAtMs !== null) ? "attaching" : "lost";
+    if (this.#heardMs !== null) return "lost";
+    // A connection that never was is not one that was lost. The browser does not tell a page why it came to none.
+    return [...this.#members.values()].some((member) => member.retryAtMs !== null) ? "unreachable" : "attaching";
   }
 
   #setClock(member: Member, us: number, atMs: number): void {

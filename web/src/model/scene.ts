@@ -84,7 +84,8 @@ export type TimelineMark =
 
 export interface LiveFacts {
   address: string;
-  status: "attaching" | "attached" | "lost" | "refused";
+  /** `unreachable`: nobody there has ever spoken to this page; `lost`: somebody had. */
+  status: "attaching" | "attached" | "lost" | "unreachable" | "refused";
   /** Seconds since the last event, and until the next try, when lost. */
   lastEventMs: number;
   retryInMs: number | null;

@@ -43,7 +43,7 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
   const shown: string[] = [];
   const copied: string[] = [];
   const app = createApp({
-    engine: { hasWasm: true, spawn: () => worker },
+    engine: { hasWasm: true, spawn: () => worker, probe: () => Promise.resolve("served" as const) },
     live: {
       openSocket: () => {
         throw new Error("no network here");
@@ -144,7 +144,7 @@ describe("a page", () => {
 
   it("takes R and W for its next requests, and another world for another N", async () => {
     const { scene, actions, worker, cluster, settle } = await page();
-    actions.setKeyspace({ w: 9, r: 1 });
+    actions.setKeyspace({ w: 3, r: 1 });
     expect(scene.picture?.keyspace).toMatchObject({ n: 3, r: 1, w: 3 });
     actions.send();
     expect(cluster().done[0]).toContain('"w":3');
@@ -152,6 +152,29 @@ describe("a page", () => {
     await settle();
     expect(worker.clusters.length).toBe(2);
     expect(cluster().options()).toMatchObject({ seed: "7", nodes: 5, n: 2, r: 1, w: 2, resolve: "siblings" });
+    // W had to go down with N, and that is said.
+    expect(scene.trouble).toEqual({ code: "lowered", holes: { n: 2, r: 1, w: 2 } });
+  });
+
+  it("refuses R and W above N and N above the nodes, and changes nothing", async () => {
+    const { scene, actions, worker, cluster } = await page();
+    for (const [wish, trouble] of [
+      [{ w: 9 }, { code: "aboveN", holes: { part: "W", value: 9, n: 3 } }],
+      [{ r: 4 }, { code: "aboveN", holes: { part: "R", value: 4, n: 3 } }],
+      [{ r: 0 }, { code: "aboveN", holes: { part: "R", value: 0, n: 3 } }],
+      [{ n: 6 }, { code: "notPossible", reason: { code: "range", holes: { field: "N", least: 1, most: 5 } } }],
+    ] as const) {
+      actions.setKeyspace(wish);
+      expect(scene.trouble).toMatchObject(trouble);
+      expect(scene.picture?.keyspace).toMatchObject({ n: 3, r: 2, w: 2 });
+    }
+    actions.setDraft({ w: 9 });
+    actions.send();
+    expect(scene.trouble).toMatchObject({ code: "aboveN", holes: { part: "W", value: 9, n: 3 } });
+    expect([worker.clusters.length, cluster().done]).toEqual([1, []]);
+    actions.setDraft({ w: 3 });
+    actions.send();
+    expect([scene.trouble, cluster().done.length]).toEqual([null, 1]);
   });
 
   it("copies a link that leads another page to the same trace", async () => {
@@ -242,14 +265,15 @@ describe("a page", () => {
 
   it("keeps telling what is wrong with an address while it is attached to another", async () => {
     const { scene, actions, settle } = await page({ search: "?live=127.0.0.1:9801" });
-    expect(scene).toMatchObject({ mode: "live", trouble: { code: "connectionLost" } });
+    // Nobody was ever there: that is no lost connection.
+    expect(scene).toMatchObject({ mode: "live", isLoading: false, live: { status: "unreachable" }, trouble: { code: "unreachable" } });
     actions.setMode("live", "nowhere");
     await new Promise((resolve) => setTimeout(resolve, 150));
     await settle();
     expect(scene.trouble).toMatchObject({ code: "badLink" });
     expect(await actions.copyLink()).toBe("none");
     actions.setMode("live", "127.0.0.1:9802");
-    expect(scene.trouble).toMatchObject({ code: "connectionLost", holes: { address: "127.0.0.1:9802" } });
+    expect(scene.trouble).toMatchObject({ code: "unreachable", holes: { address: "127.0.0.1:9802" } });
   });
 
   it("draws from the same objects as long as nothing has changed", async () => {

@@ -49,8 +49,8 @@ export class FakeCluster implements Cluster {
   answerAfterUs = 3_000;
   answerWith: Error | null = null;
   context: string | null = "context of all";
-  /** Of any key, held anywhere. A read finds two. */
-  heldSiblings = 0;
+  /** Places of nodes that are Down. Any key is owned by the first three. */
+  downNodes: readonly number[] = [];
   /** A promise was broken: nothing happens any more. */
   isBroken = false;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
@@ -155,20 +155,13 @@ export class FakeCluster implements Cluster {
   inspect(what: { key: string | Uint8Array }): KeyPicture;
   inspect(what?: { node?: string | number; key?: string | Uint8Array }): ClusterPicture | NodePicture | KeyPicture {
     this.#fail();
-    const nodes = [0, 1, 2, 3, 4].map((index) => summary(`n${index}`));
+    const nodes = [0, 1, 2, 3, 4].map((index) => summary(`n${index}`, this.downNodes.includes(index) ? { state: "down", isRunning: false } : {}));
     if (what === undefined) return cluster(5, { nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
     if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: [] };
     // As long as a picture shows.
     const key = String(what.key).slice(0, 64);
-    const siblings = Array.from({ length: this.heldSiblings }, (_, counter) => ({
-      value: "v",
-      dot: `n0·${counter}`,
-      actor: "n0",
-      counter,
-      stampMs: 0,
-      expiresAtMs: null,
-    }));
-    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings, common: [], actors: [] };
+    const walk = [0, 1, 2].map((node) => ({ partition: 0, node, role: "owner" as const, place: node + 1 }));
+    return { key, slot: 1, partition: 0, walk, copies: [], siblings: [], common: [], actors: [] };
   }
   flights(): Float64Array {
     return Float64Array.of(1, 0, 1, 257, this.now, this.now + 500, 0, 0);

@@ -179,7 +179,7 @@ describe("a host", () => {
   it("merges by a read of all owners and a put with what it has seen", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });
-    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
     await desk.pass(100);
     expect(desk.cluster.done).toEqual([
       JSON.stringify(["get", "cart", 1, { r: 3, run: false }]),
@@ -187,6 +187,32 @@ describe("a host", () => {
     ]);
     expect(desk.of("asked")).toMatchObject([{ ask: 9, verb: "put", value: "both" }]);
     expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
+    expect(desk.of("trouble")).toEqual([]);
+  });
+
+  it("merges what the owners that are up hold, and says that others may hold more", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.downNodes = [2];
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done).toEqual([
+      JSON.stringify(["get", "cart", 1, { r: 2, run: false }]),
+      JSON.stringify(["put", "cart", 1, { context: "context of all", run: false }]),
+    ]);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
+    expect(desk.of("trouble")).toEqual([{ kind: "trouble", trouble: { code: "mayBeLeft", holes: { away: 1, total: 3 } } }]);
+  });
+
+  it("reads as many as any read does if not all who are up answer, and says so if those do not either", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.answerWith = new Refused("NOT_DONE");
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done).toEqual([3, 2].map((r) => JSON.stringify(["get", "cart", 1, { r, run: false }])));
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notMerged", holes: { needed: 2, up: 3, total: 3 } } }]);
+    expect([desk.of("asked"), desk.of("answered"), desk.of("stopped")]).toEqual([[], [], []]);
   });
 
   it("tells whoever waits when a broken promise has ended the world, and ends runs to what will not come", async () => {
@@ -199,16 +225,6 @@ describe("a host", () => {
     expect(desk.of("answered")).toMatchObject([{ ask: 1, outcome: "unknown" }]);
     expect(desk.of("ran")).toEqual([{ kind: "ran", id: 4, reached: false }]);
     expect(desk.of("pictures").at(-1)?.verdict.violations.length).toBe(1);
-  });
-
-  it("puts nothing if not all siblings could be read", async () => {
-    const desk = new Desk();
-    await desk.open({ isPlaying: true });
-    desk.cluster.heldSiblings = 3;
-    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
-    await desk.pass(100);
-    expect(desk.cluster.done.length).toBe(1);
-    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "outOfReach" }]);
   });
 
   it("does faults and shows what came of them", async () => {
@@ -260,7 +276,7 @@ describe("a host", () => {
     await desk.open({ isPlaying: true });
     desk.cluster.failNext = new Refused("INVALID_ARGUMENT", "n9 is no node");
     await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 9 } });
-    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", holes: { what: "n9 is no node" } } }]);
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", reason: { code: "core", holes: { words: "n9 is no node" } } } }]);
     const before = desk.cluster.now;
     await desk.pass(100);
     expect(desk.cluster.now).toBeGreaterThan(before);
@@ -269,9 +285,9 @@ describe("a host", () => {
   it("goes on after a fault that there is no room for", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });
-    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full");
+    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full: start again");
     await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
-    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", holes: { what: "the script is full" } } }]);
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", reason: { code: "scriptFull" } } }]);
     expect(desk.of("stopped")).toEqual([]);
     const before = desk.cluster.now;
     await desk.pass(100);
@@ -303,12 +319,18 @@ describe("a host", () => {
     expect(desk.of("pictures").at(-1)).toMatchObject({ key: { key: "cart" }, node: { name: "n1" } });
   });
 
-  it("tells a bad script, options that cannot be and a missing module apart", async () => {
-    for (const [code, trouble] of [["BAD_SCRIPT", "badScript"], ["INVALID_ARGUMENT", "badLink"], ["LOAD_FAILED", "noWasm"], ["PANICKED", "panicked"]]) {
+  it("tells a bad script, options that cannot be and a module that did not come apart", async () => {
+    const words = "line 3 of the script: `n99` is no node; nodes are n0 to n49";
+    for (const [code, trouble] of [
+      ["BAD_SCRIPT", { code: "badScript", reason: { code: "scriptNoNode", holes: { line: 3, found: "n99", most: 49 } } }],
+      ["INVALID_ARGUMENT", { code: "badLink", reason: { code: "core", holes: { words } } }],
+      ["LOAD_FAILED", { code: "notLoaded" }],
+      ["PANICKED", { code: "panicked", holes: { what: words } }],
+    ] as const) {
       const desk = new Desk();
-      desk.createFails = new Refused(code ?? "", "line 3: no such node");
+      desk.createFails = new Refused(code, words);
       await desk.open();
-      expect(desk.of("stopped")).toMatchObject([{ trouble: { code: trouble, holes: { what: "line 3: no such node" } } }]);
+      expect(desk.of("stopped")).toMatchObject([{ trouble }]);
     }
   });
 
