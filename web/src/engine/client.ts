@@ -149,6 +149,10 @@ export class Engine {
       case "frame":
         this.#listener(post);
         return worker.postMessage({ kind: "drawn" });
+      case "replay":
+        this.#listener(post);
+        if (post.post.kind === "frame") worker.postMessage({ kind: "drawn" });
+        return;
       default:
         return this.#listener(post);
     }

@@ -5,8 +5,9 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture, ReadResult } from "kvorum";
-import { scriptReason } from "./script.ts";
-import type { Command, Fault, Goal, Post, Reason, Reproduction, Trouble } from "./protocol.ts";
+import { Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
+import { lastLineUs, scriptReason } from "./script.ts";
+import type { Command, Fault, Frame, Goal, Opened, PicturesPost, Post, Reason, Reproduction, Running, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -18,6 +19,10 @@ const PICTURE_EVERY_MS = 100;
 const CATCH_UP_MS = 100;
 /** Frames under way to the page. */
 const UNDRAWN_COUNT_MAX = 2;
+/** A way back makes everything again that led here, and takes seconds for so much. */
+export const BACK_EVENTS_MAX = 500_000;
+/** As long as a settled cluster is looked at before it is judged, about. */
+const JUDGEMENT_US = 1_500_000;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
 const SILENT_STEP_COUNT_MAX = 10_000;
 
@@ -58,6 +63,8 @@ interface Answer {
 interface Run {
   id: number;
   goal: Goal;
+  /** How far it is. */
+  part(): number;
 }
 
 export class Host {
@@ -79,6 +86,11 @@ export class Host {
   #last: Reproduction | null = null;
   /** What the world was opened with. */
   #script: string | null = null;
+  /** Counts ways back: one that is not the latest is not wanted any more. */
+  #replays = 0;
+  #traces = new Traces();
+  /** When it was told last how far a way back is. */
+  #toldAt = -Infinity;
   /** Requests whose client waits. */
   readonly #asks = new Set<number>();
 
@@ -94,6 +106,9 @@ export class Host {
     }
     const cluster = this.#cluster;
     if (cluster === null) return this.#performNowhere(command);
+    // Whatever else is wanted goes on from what is shown; what is selected meanwhile is not.
+    if (command.kind !== "select" && command.kind !== "link" && command.kind !== "speed") this.#replays += 1;
+    if (command.kind === "ask" || command.kind === "merge" || command.kind === "fault") this.#traces.forgetAfter(cluster.eventCount);
     const life = this.#life;
     try {
       await this.#perform(cluster, command);
@@ -116,8 +131,12 @@ export class Host {
         return this.#shell.post({ kind: "playing", isPlaying: this.#isPlaying, speed: this.#speed }, []);
       case "step":
         return this.#step(cluster);
+      case "back":
+        return this.#back(cluster);
+      case "halt":
+        return this.#halt(cluster);
       case "run":
-        this.#runs.push({ id: command.id, goal: command.goal });
+        this.#begin(cluster, command.id, command.goal);
         return this.#goOn();
       case "ask":
         return this.#ask(cluster, command);
@@ -160,6 +179,8 @@ export class Host {
         return this.#shell.post({ kind: "answered", ask, outcome: "notDone", why: "loading", siblings: 0, atUs: 0 }, []);
       }
       case "step":
+      case "back":
+      case "halt":
       case "fault":
         // Nothing waits for these, and there is nothing yet that they could be done to.
         return;
@@ -177,6 +198,8 @@ export class Host {
     this.#undrawn = 0;
     this.#last = null;
     this.#script = command.script;
+    this.#replays += 1;
+    this.#traces = new Traces();
     this.#asks.clear();
     this.#isPlaying = command.isPlaying;
     this.#speed = command.speed;
@@ -186,15 +209,14 @@ export class Host {
       const cluster = await this.#shell.create({ ...command.world, ...script });
       if (life !== this.#life) return cluster.close();
       this.#cluster = cluster;
-      cluster.subscribe((batch: EventBatch) => {
-        if (batch.words.length > 0) this.#batches.push(batch.words);
-      });
+      this.#listen(cluster);
+      this.#traces.know([], cluster.eventCount);
       const options = cluster.options();
-      this.#shell.post({ kind: "opened", options, isPlaying: this.#isPlaying, speed: this.#speed }, []);
+      this.#shell.post({ kind: "opened", options, script: this.#script, isPlaying: this.#isPlaying, speed: this.#speed }, []);
       this.#turnAt = null;
       this.#dueUs = 0;
       this.#picturedAt = -Infinity;
-      if (command.goal !== null) this.#runs.push({ id: 0, goal: command.goal });
+      if (command.goal !== null) this.#begin(cluster, 0, command.goal);
       this.#last = reproductionOf(cluster);
       this.#show(cluster);
       this.#goOn();
@@ -203,7 +225,17 @@ export class Host {
     }
   }
 
+  #listen(cluster: Cluster): void {
+    cluster.subscribe((batch: EventBatch) => {
+      if (batch.words.length > 0) this.#batches.push(batch.words);
+    });
+  }
+
   // --- time ---
+
+  #begin(cluster: Cluster, id: number, goal: Goal): void {
+    this.#runs.push({ id, goal, part: partOf(cluster, goal) });
+  }
 
   /** Makes sure that a turn comes if there is anything to do. */
   #goOn(): void {
@@ -239,8 +271,120 @@ export class Host {
     const isOver = reached || cluster.eventCount === before;
     if (isOver) this.#runs.shift();
     this.#turnAt = null;
+    this.#tellRunning(isOver ? null : { goal: "until" in run.goal && run.goal.until === "end" ? "end" : "moment", part: run.part() });
     this.#post(cluster, isOver);
     if (isOver) this.#shell.post({ kind: "ran", id: run.id, reached }, []);
+  }
+
+  /** As often as pictures, and at the end. */
+  #tellRunning(running: Running | null): void {
+    if (running !== null && this.#shell.wallMs() - this.#picturedAt < PICTURE_EVERY_MS) return;
+    this.#shell.post({ kind: "running", running }, []);
+  }
+
+  #halt(cluster: Cluster): void {
+    const runs = this.#runs;
+    this.#runs = [];
+    this.#tellRunning(null);
+    this.#show(cluster);
+    for (const run of runs) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
+  }
+
+  /**
+   * Back to before the last thing that left a trace. The world is made again beside this one, which is shown and kept until
+   * the other is there: whoever does something else meanwhile has lost nothing.
+   */
+  async #back(cluster: Cluster): Promise<void> {
+    const [life, replay] = [this.#life, this.#replays];
+    const isWanted = (): boolean => life === this.#life && replay === this.#replays;
+    this.#isPlaying = false;
+    this.#shell.post({ kind: "playing", isPlaying: false, speed: this.#speed }, []);
+    this.#show(cluster);
+    const end = cluster.eventCount;
+    if (end > BACK_EVENTS_MAX) return this.#shell.post({ kind: "trouble", trouble: { code: "tooFarBack", holes: { events: end, max: BACK_EVENTS_MAX } } }, []);
+    const { options, script } = reproductionOf(cluster);
+    const from = optionsOf({ options, script });
+    const create = (given: ClusterOptions): Promise<Cluster> => this.#shell.create(given);
+    const tell = (part: number): Promise<boolean> => this.#breathe(() => this.#shell.post({ kind: "running", running: { goal: "back", part } }, []), isWanted);
+    try {
+      const known = this.#traces.lastUpTo(end);
+      if (known === null) {
+        const traced = await tracedBefore({ create, goesOn: (part) => tell(part / 2) }, from, end);
+        if (traced === null || !isWanted()) return this.#shell.post({ kind: "running", running: null }, []);
+        this.#traces.know(traced, end);
+      }
+      const last = known ?? this.#traces.lastUpTo(end);
+      if (last === null) {
+        this.#shell.post({ kind: "running", running: null }, []);
+        return this.#shell.post({ kind: "trouble", trouble: { code: "noBack", holes: {} } }, []);
+      }
+      await this.#backTo(cluster, from, last - 1, { options, script }, (part) => tell(known === null ? (1 + part) / 2 : part), create);
+    } catch (error) {
+      if (isWanted()) this.#onError(error);
+    }
+  }
+
+  async #backTo(
+    shown: Cluster,
+    from: ClusterOptions,
+    events: number,
+    { options, script }: Pick<Reproduction, "options" | "script">,
+    tell: (part: number) => Promise<boolean>,
+    create: (given: ClusterOptions) => Promise<Cluster>,
+  ): Promise<void> {
+    let batches: Uint32Array[] = [];
+    let picturedAt = this.#shell.wallMs();
+    let made: Cluster | null = null;
+    const post = (one: Opened | Frame | PicturesPost, transfer: ArrayBuffer[] = []): void => this.#shell.post({ kind: "replay", post: one }, transfer);
+    post({ kind: "opened", options, script, isPlaying: false, speed: this.#speed });
+    const goesOn = (part: number): Promise<boolean> => {
+      const frame = made === null ? null : frameOf(made, batches);
+      batches = [];
+      if (made !== null && frame !== null) {
+        this.#undrawn += 1;
+        post(frame, [frame.words.buffer, frame.flights.buffer]);
+        if (this.#shell.wallMs() - picturedAt >= PICTURE_EVERY_MS || part >= 1) {
+          picturedAt = this.#shell.wallMs();
+          post(this.#picturesOf(made));
+        }
+      }
+      return tell(part);
+    };
+    const cluster = await worldAt({ create, goesOn }, from, events, (one) => {
+      made = one;
+      one.subscribe((batch: EventBatch) => {
+        if (batch.words.length > 0) batches.push(batch.words);
+      });
+    });
+    this.#shell.post({ kind: "replayed", isThere: cluster !== null }, []);
+    this.#shell.post({ kind: "running", running: null }, []);
+    if (cluster === null) return;
+    // Whoever still waits for an answer in the other world has it told by events in this one.
+    this.#life += 1;
+    this.#asks.clear();
+    for (const run of this.#runs.splice(0)) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
+    shown.close();
+    this.#cluster = cluster;
+    this.#script = script;
+    this.#batches = [];
+    this.#listen(cluster);
+    this.#last = reproductionOf(cluster);
+    this.#dueUs = 0;
+    this.#turnAt = null;
+    this.#show(cluster);
+  }
+
+  /** Lets commands in, and waits for a page that has not drawn what it has. */
+  async #breathe(tell: () => void, isWanted: () => boolean): Promise<boolean> {
+    const wall = this.#shell.wallMs();
+    if (wall - this.#toldAt >= PICTURE_EVERY_MS) {
+      this.#toldAt = wall;
+      tell();
+    }
+    do {
+      await new Promise<void>((resolve) => this.#shell.later(0, resolve));
+    } while (isWanted() && this.#undrawn >= UNDRAWN_COUNT_MAX);
+    return isWanted();
   }
 
   #turnPlay(cluster: Cluster): void {
@@ -257,9 +401,11 @@ export class Host {
 
   #step(cluster: Cluster): void {
     this.#isPlaying = false;
+    const before = cluster.eventCount;
     for (let count = 0; count < SILENT_STEP_COUNT_MAX && this.#batches.length === 0; count++) {
       if (!cluster.step()) break;
     }
+    this.#traces.onStep(before, cluster.eventCount, this.#batches.length > 0);
     this.#shell.post({ kind: "playing", isPlaying: false, speed: this.#speed }, []);
     this.#post(cluster, true);
   }
@@ -267,12 +413,10 @@ export class Host {
   // --- what is shown ---
 
   #post(cluster: Cluster, withPictures: boolean): void {
-    const words = joined(this.#batches);
+    const frame = frameOf(cluster, this.#batches);
     this.#batches = [];
-    const flights = whole(cluster.flights());
     this.#undrawn += 1;
-    const post: Post = { kind: "frame", words, flights, nowUs: cluster.now, events: cluster.eventCount };
-    this.#shell.post(post, [words.buffer, flights.buffer]);
+    this.#shell.post(frame, [frame.words.buffer, frame.flights.buffer]);
     const wall = this.#shell.wallMs();
     if (withPictures || wall - this.#picturedAt >= PICTURE_EVERY_MS) this.#picture(cluster);
   }
@@ -284,21 +428,22 @@ export class Host {
 
   #picture(cluster: Cluster): void {
     this.#picturedAt = this.#shell.wallMs();
+    const pictures = this.#picturesOf(cluster);
+    if (pictures.verdict.violations.length > 0) this.#giveUp(cluster);
+    this.#shell.post(pictures, []);
+  }
+
+  #picturesOf(cluster: Cluster): PicturesPost {
     const { key, node } = this.#selected;
     const picture = cluster.inspect();
-    const verdict = cluster.verdicts();
-    if (verdict.violations.length > 0) this.#giveUp(cluster);
-    this.#shell.post(
-      {
-        kind: "pictures",
-        cluster: picture,
-        key: key === null ? null : keyPictureOf(cluster, key),
-        askedKey: key,
-        node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
-        verdict,
-      },
-      [],
-    );
+    return {
+      kind: "pictures",
+      cluster: picture,
+      key: key === null ? null : keyPictureOf(cluster, key),
+      askedKey: key,
+      node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
+      verdict: cluster.verdicts(),
+    };
   }
 
   /**
@@ -488,6 +633,19 @@ function reproductionOf(cluster: Cluster): Reproduction {
     events: cluster.eventCount,
     digest: cluster.digest(),
   };
+}
+
+function frameOf(cluster: Cluster, batches: readonly Uint32Array[]): Frame & { words: Uint32Array<ArrayBuffer>; flights: Float64Array<ArrayBuffer> } {
+  return { kind: "frame", words: joined(batches), flights: whole(cluster.flights()), nowUs: cluster.now, events: cluster.eventCount };
+}
+
+/** How far a run to a goal is: by events, or by virtual time up to the last line of the script and its judgement. */
+function partOf(cluster: Cluster, goal: Goal): () => number {
+  const { now, eventCount } = cluster;
+  const done = (is: number, from: number, to: number): number => (to <= from ? 1 : Math.min(1, (is - from) / (to - from)));
+  if ("events" in goal) return () => done(cluster.eventCount, eventCount, goal.events);
+  const until = goal.until === "end" ? lastLineUs(cluster.script()) + JUDGEMENT_US : goal.until;
+  return () => done(cluster.now, now, until);
 }
 
 /** A picture of one key or node that cannot be taken now (the node is stopped) is no trouble of the whole. */

@@ -33,6 +33,10 @@ export interface Trouble {
     | "noLink"
     /** A command that this world does not allow now; the world goes on. */
     | "notPossible"
+    /** Nothing has happened that one could go back to before. */
+    | "noBack"
+    /** Going back makes all of a run again, and this one is too long for it. */
+    | "tooFarBack"
     /** A merge that could not read what it was to merge. */
     | "notMerged"
     /** A merge went out; owners that it could not read may hold siblings that it does not end. */
@@ -111,6 +115,12 @@ export type Fault =
 
 export type Goal = { until: number | "end" } | { events: number };
 
+/** What is under way beyond ordinary play, and how much of it is done, from 0 to 1; `null` where that is not known. */
+export interface Running {
+  goal: "end" | "moment" | "back";
+  part: number | null;
+}
+
 export type Command =
   /** `goal`: what it comes to first, however it is paced. `key` and `node`: what is selected from the beginning. */
   | {
@@ -128,6 +138,10 @@ export type Command =
   | { kind: "speed"; speed: number }
   /** The next thing that leaves a trace. */
   | { kind: "step" }
+  /** To before the last thing that left a trace: the world is made again up to there. */
+  | { kind: "back" }
+  /** Ends runs and the way back, wherever they are. */
+  | { kind: "halt" }
   | { kind: "run"; id: number; goal: Goal }
   | { kind: "ask"; ask: number; verb: Verb; key: string; value: string; through: number; r: number | null; w: number | null }
   /** A read of all owners that are up, or of `r`, then a put with what it has seen. */
@@ -146,18 +160,42 @@ export interface Reproduction {
   digest: string;
 }
 
+/** `script`: what it was opened with, so that what was put is known. */
+export interface Opened {
+  kind: "opened";
+  options: ResolvedOptions;
+  script: string | null;
+  isPlaying: boolean;
+  speed: number;
+}
+
+export interface Frame {
+  kind: "frame";
+  words: Uint32Array;
+  flights: Float64Array;
+  nowUs: number;
+  events: number;
+}
+
+/** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
+export interface PicturesPost {
+  kind: "pictures";
+  cluster: ClusterPicture;
+  node: NodePicture | null;
+  key: KeyPicture | null;
+  askedKey: string | null;
+  verdict: Verdict;
+}
+
 export type Post =
-  | { kind: "opened"; options: ResolvedOptions; isPlaying: boolean; speed: number }
-  | { kind: "frame"; words: Uint32Array; flights: Float64Array; nowUs: number; events: number }
-  /** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
-  | {
-      kind: "pictures";
-      cluster: ClusterPicture;
-      node: NodePicture | null;
-      key: KeyPicture | null;
-      askedKey: string | null;
-      verdict: Verdict;
-    }
+  | Opened
+  | Frame
+  | PicturesPost
+  /** Of the world as it is made again; what is shown stays as it is until `replayed`. */
+  | { kind: "replay"; post: Opened | Frame | PicturesPost }
+  /** `isThere`: what was made again takes the place of what was shown; else it is dropped. */
+  | { kind: "replayed"; isThere: boolean }
+  | { kind: "running"; running: Running | null }
   | { kind: "playing"; isPlaying: boolean; speed: number }
   | { kind: "asked"; ask: number; verb: Verb; key: string; value: string | null; entry: number; needed: number | null; atUs: number }
   | {

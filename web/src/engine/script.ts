@@ -40,6 +40,48 @@ export function scriptReason(message: string, script: string | null): Reason {
   return { code: "scriptLine", holes: { line: Number(line), found: cut(text.trim()) } };
 }
 
+/** When the last line of a script is done; core prints them in order of time. */
+export function lastLineUs(script: string): number {
+  return timeOf(script.trimEnd().split("\n").at(-1) ?? "") ?? 0;
+}
+
+/** What one line puts, and where and when. */
+export interface Put {
+  atUs: number;
+  node: number;
+  key: string;
+  value: string;
+}
+
+/** All puts of a script, in its order. A value that is no text is left out. */
+export function putsOf(script: string): Put[] {
+  const puts: Put[] = [];
+  for (const line of script.split("\n")) {
+    const parts = /^at \S+ put n(\d+) (\S+) (\S+)/.exec(line);
+    const atUs = timeOf(line);
+    if (parts === null || atUs === null) continue;
+    const [, node, key, value] = parts.map((part, index) => (index < 2 ? part : wordOf(part)));
+    if (key !== null && value !== null && key !== undefined && value !== undefined) puts.push({ atUs, node: Number(node), key, value });
+  }
+  return puts;
+}
+
+/** Seconds with up to six decimals, as text: no floating point, so that it is the very microsecond. */
+function timeOf(line: string): number | null {
+  const parts = /^at (\d+)(?:\.(\d{1,6}))?s /.exec(line);
+  return parts === null ? null : Number(parts[1]) * 1_000_000 + Number((parts[2] ?? "").padEnd(6, "0"));
+}
+
+/** `''` is an empty one, `%41` a byte. */
+function wordOf(word: string): string | null {
+  if (word === "''") return "";
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return null;
+  }
+}
+
 function holesOf(groups: Record<string, string> | undefined): Record<string, string | number> {
   const { found, most } = groups ?? {};
   return { ...(found === undefined ? {} : { found: cut(found) }), ...(most === undefined ? {} : { most: Number(most) }) };

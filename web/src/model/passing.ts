@@ -6,6 +6,8 @@ export function isPassing({ code }: Trouble): boolean {
   switch (code) {
     case "notPossible":
     case "noLink":
+    case "noBack":
+    case "tooFarBack":
     case "notMerged":
     case "mayBeLeft":
     case "aboveN":

@@ -7,6 +7,7 @@
  * Knows no cluster: who owns what and which quorum holds is asked from a `Surroundings`.
  */
 import { MESSAGE, isAnswer } from "./message-kinds.ts";
+import type { Put } from "../engine/script.ts";
 import type { Leg, RequestModel, Verb } from "./scene.ts";
 import { NODE_UNKNOWN, type Strings, type TraceEvent, textOf } from "./trace.ts";
 
@@ -92,6 +93,8 @@ export class Requests {
   readonly #acknowledged = new Map<number, { tracked: Tracked; leg: Leg; us: number }[]>();
   /** Who is Down, by who thinks so. */
   readonly #downs = new Map<number, Set<number>>();
+  /** Values that a script puts, by when and where. */
+  readonly #puts = new Map<string, string>();
   #number = 0;
   #shown: RequestModel[] = [];
   #isChanged = false;
@@ -118,6 +121,11 @@ export class Requests {
     const number = this.#byMessage.get(id);
     const first = this.#all[0]?.model.number ?? 0;
     return number === undefined ? null : (this.#all[number - first]?.model ?? null);
+  }
+
+  /** What a script puts: events carry no values. */
+  scripted(puts: readonly Put[]): void {
+    for (const put of puts) this.#puts.set(putName(put.atUs, put.node, tracedKey(put.key)), put.value);
   }
 
   /** The page has asked a node. Its events come later. */
@@ -215,6 +223,7 @@ export class Requests {
         startedUs: event.us,
         needed: this.#around.quorum(verb),
       });
+    if (verb === "put") tracked.model.value ??= this.#puts.get(putName(event.us, event.node, key)) ?? null;
     tracked.op = event.op;
     tracked.model.startedUs = event.us;
     this.#ops.set(event.op, tracked);
@@ -551,6 +560,10 @@ function copyOf(model: RequestModel): RequestModel {
     legs: model.legs.map((leg) => ({ ...leg })),
     skipped: [...model.skipped],
   };
+}
+
+function putName(us: number, node: number, key: string): string {
+  return `${us} ${node} ${key}`;
 }
 
 function nameOf(place: number, request: bigint): string {

@@ -1,6 +1,7 @@
 /** A simulated cluster as the page knows it: made of the worker's posts, one after the other. */
 import type { ClusterPicture, KeyPicture, NodePicture, ResolvedOptions, Verdict } from "kvorum";
 import { FLIGHT_WIDTH, type Post } from "../engine/protocol.ts";
+import { putsOf } from "../engine/script.ts";
 import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
 import type { News } from "./news.ts";
@@ -51,6 +52,7 @@ export class WorldModel {
     switch (post.kind) {
       case "opened":
         this.options = post.options;
+        if (post.script !== null) this.#history.requests.scripted(putsOf(post.script));
         this.isPlaying = post.isPlaying;
         this.speed = post.speed;
         return;
@@ -80,6 +82,9 @@ export class WorldModel {
         this.isPlaying = false;
         return;
       case "ran":
+      case "running":
+      case "replay":
+      case "replayed":
       case "link":
       case "trouble":
         return;

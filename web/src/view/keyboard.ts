@@ -4,6 +4,7 @@ import { chooseNode } from "./choose.ts";
 import type { ViewContext } from "./context.ts";
 import { faultsOf } from "./faults.ts";
 import { changeSpeed, step, toggle } from "./time.ts";
+import { halt, stepBack, toEnd } from "./travel.ts";
 import { ui } from "./ui.svelte.ts";
 
 const VERBS: Readonly<Record<string, Verb>> = { p: "put", g: "get", d: "del" };
@@ -34,10 +35,19 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
   const isLive = scene.mode === "live";
   switch (key) {
     case " ":
-      toggle(view);
+      if (scene.running !== null) halt(view);
+      else toggle(view);
       return true;
     case ".":
       step(view);
+      return true;
+    case ",":
+      if (isLive) return false;
+      stepBack(view);
+      return true;
+    case "e":
+      if (isLive) return false;
+      toEnd(view);
       return true;
     case "[":
     case "]":

@@ -260,7 +260,74 @@ describe("a page", () => {
     answers.shift()?.(null);
     await settle();
     expect(scene.mode).toBe("simulated");
-    expect(worker.clusters.length).toBe(2);
+    expect(worker.clusters.length).toBe(1);
+  });
+
+  it("comes back from a live cluster to the very moment that it left", async () => {
+    const { app, scene, actions, worker, cluster, settle } = await page();
+    actions.setDraft({ key: "cart", value: "eggs" });
+    actions.send();
+    await app.run({ until: scene.nowUs + 10_000 });
+    actions.selectNode(2);
+    await settle();
+    expect(scene.isPlaying).toBe(true);
+    actions.setMode("live", "127.0.0.1:9801");
+    await settle();
+    expect(scene).toMatchObject({ mode: "live", requests: [], selectedKey: null, trouble: { code: "unreachable" } });
+    const [now, digest] = [cluster().now, cluster().digest()];
+    await settle();
+    actions.setMode("simulated");
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", isPlaying: false, nowUs: now, digest, trouble: null, live: null, selectedKey: "cart", selectedNode: 2 });
+    expect(scene.requests).toMatchObject([{ key: "cart", value: "eggs", outcome: "done" }]);
+    expect([worker.clusters.length, cluster().isClosed, cluster().now]).toEqual([1, false, now]);
+    actions.play();
+    await settle();
+    expect(scene.nowUs).toBeGreaterThan(now);
+  });
+
+  it("steps back, forward and back to the same, and keeps its world if that is interrupted", async () => {
+    const { app, scene, actions, cluster, settle } = await page();
+    actions.pause();
+    await app.run({ events: 2_000 });
+    await settle();
+    const { digest } = scene;
+    actions.stepBack();
+    await settle();
+    expect([scene.events, scene.running, scene.isPlaying]).toEqual([1_999, null, false]);
+    expect(scene.digest).not.toBe(digest);
+    actions.step();
+    await settle();
+    expect([scene.events, scene.digest]).toEqual([2_000, digest]);
+    const before = cluster();
+    actions.stepBack();
+    actions.halt();
+    await settle();
+    expect([scene.events, scene.running, before.isClosed]).toEqual([2_000, null, false]);
+  });
+
+  it("runs to the end of the script with its progress in sight, and stops on the way when it is told to", async () => {
+    const { scene, actions, cluster, settle } = await page();
+    actions.runToEnd();
+    expect(scene.running).toEqual({ goal: "end", part: 0 });
+    actions.halt();
+    await settle();
+    expect([scene.running, scene.isPlaying, cluster().now < 1_000_000]).toEqual([null, false, false]);
+    const stopped = cluster().now;
+    await settle();
+    expect(cluster().now).toBe(stopped);
+    actions.runSeed();
+    await settle();
+    expect([cluster().options().seed, cluster().now, scene.running, scene.isPlaying]).toEqual(["7", 1_000_000, null, false]);
+  });
+
+  it("opens the run that comes with it where no live cluster is", async () => {
+    const { scene, actions, cluster, settle } = await page({ search: "?live=127.0.0.1:9801" });
+    expect(scene.trouble).toMatchObject({ code: "unreachable" });
+    actions.openRecorded();
+    await settle();
+    expect(scene).toMatchObject({ mode: "simulated", isPlaying: true, trouble: null, selectedKey: "cart:42" });
+    expect(cluster().options()).toMatchObject({ seed: "7", nodes: 5 });
   });
 
   it("keeps telling what is wrong with an address while it is attached to another", async () => {

@@ -55,10 +55,13 @@ export class FakeCluster implements Cluster {
   isBroken = false;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
   readonly #options: ClusterOptions;
+  readonly #tracedEvery: number;
   #pending: Pending[] = [];
 
-  constructor(options: ClusterOptions) {
+  /** `tracedEvery`: one of so many steps leaves a trace. */
+  constructor(options: ClusterOptions, tracedEvery = 1) {
     this.#options = options;
+    this.#tracedEvery = tracedEvery;
   }
 
   get fault(): Faults {
@@ -105,12 +108,17 @@ export class FakeCluster implements Cluster {
     this.now += STEP_US;
     this.eventCount += 1;
     this.onStep();
+    this.#answer();
+    if (this.eventCount % this.#tracedEvery !== 0) return true;
     const words = new Words().record("restarted", 0, this.now).array;
     for (const listener of this.#listeners) listener({ words });
+    return true;
+  }
+
+  #answer(): void {
     const due = this.#pending.filter((one) => one.dueUs <= this.now);
     this.#pending = this.#pending.filter((one) => one.dueUs > this.now);
     for (const one of due) one.settle();
-    return true;
   }
 
   run(goal: Goal): { reached: boolean } {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Host } from "../../src/engine/host.ts";
+import { BACK_EVENTS_MAX, Host } from "../../src/engine/host.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
 
@@ -9,12 +9,13 @@ class Desk {
   readonly posts: Post[] = [];
   readonly clusters: FakeCluster[] = [];
   createFails: Error | null = null;
+  tracedEvery = 1;
   #timers: { at: number; then: () => void }[] = [];
   readonly host = new Host({
     create: async (options) => {
       await Promise.resolve();
       if (this.createFails !== null) throw this.createFails;
-      const made = new FakeCluster(options);
+      const made = new FakeCluster(options, this.tracedEvery);
       this.clusters.push(made);
       return made;
     },
@@ -44,6 +45,8 @@ class Desk {
   async pass(ms: number, isDrawing = true): Promise<void> {
     const end = this.wall + ms;
     for (;;) {
+      // Whoever waits for a promise sets its timer some turns later.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
       const next = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
@@ -124,6 +127,86 @@ describe("a host", () => {
     expect(desk.cluster.eventCount).toBe(before + 2);
     expect(desk.of("pictures").length).toBe(pictures + 2);
     expect(desk.of("playing").at(-1)).toEqual({ kind: "playing", isPlaying: false, speed: 1 });
+  });
+
+  it("steps back to before the last event, and forward to the same", async () => {
+    const desk = new Desk();
+    await desk.open();
+    for (let count = 0; count < 3; count++) await desk.host.handle({ kind: "step" });
+    const [shown, digest] = [desk.cluster, desk.cluster.digest()];
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(1_000);
+    // What left a trace was known from the steps, so that the world was made again once.
+    expect([desk.clusters.length, shown.isClosed, desk.cluster.eventCount]).toEqual([2, true, 2]);
+    expect(desk.of("replay").map(({ post }) => post.kind)).toEqual(["opened", "frame", "pictures"]);
+    expect(desk.of("replayed")).toEqual([{ kind: "replayed", isThere: true }]);
+    expect(desk.of("pictures").at(-1)?.cluster.events).toBe(2);
+    await desk.host.handle({ kind: "step" });
+    expect([desk.cluster.eventCount, desk.cluster.digest()]).toEqual([3, digest]);
+  });
+
+  it("passes silent events over on its way back, as on its way forward", async () => {
+    const desk = new Desk();
+    desk.tracedEvery = 10;
+    await desk.open();
+    await desk.host.handle({ kind: "run", id: 1, goal: { events: 2_345 } });
+    await desk.pass(5_000);
+    for (const [events, clusters] of [[2_339, 3], [2_329, 4], [2_319, 5]]) {
+      void desk.host.handle({ kind: "back" });
+      await desk.pass(5_000);
+      expect([desk.cluster.eventCount, desk.clusters.length]).toEqual([events, clusters]);
+    }
+    // Something else is done here: what was known of later is not any more.
+    await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
+    await desk.host.handle({ kind: "step" });
+    expect(desk.cluster.eventCount).toBe(2_320);
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(5_000);
+    expect(desk.cluster.eventCount).toBe(2_319);
+  });
+
+  it("keeps its world if something else is wanted before it is back", async () => {
+    const desk = new Desk();
+    await desk.open();
+    await desk.host.handle({ kind: "run", id: 1, goal: { events: 5_000 } });
+    await desk.pass(5_000);
+    const shown = desk.cluster;
+    void desk.host.handle({ kind: "back" });
+    await desk.host.handle({ kind: "select", key: "cart", node: 1 });
+    await desk.host.handle({ kind: "play" });
+    await desk.pass(1_000);
+    expect([shown.isClosed, desk.of("replayed").some((post) => post.isThere)]).toEqual([false, false]);
+    expect(shown.eventCount).toBeGreaterThan(5_000);
+    expect(desk.of("running").at(-1)).toEqual({ kind: "running", running: null });
+    expect(desk.clusters.slice(1).every((one) => one.isClosed)).toBe(true);
+  });
+
+  it("says so if there is nothing to go back to, or too much to make again", async () => {
+    const desk = new Desk();
+    await desk.open();
+    const shown = desk.cluster;
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(100);
+    shown.eventCount = BACK_EVENTS_MAX + 1;
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(100);
+    expect(desk.of("trouble").map((post) => post.trouble.code)).toEqual(["noBack", "tooFarBack"]);
+    expect(desk.of("stopped")).toEqual([]);
+  });
+
+  it("tells how far a run is, and ends it when it is told to", async () => {
+    const desk = new Desk();
+    await desk.open();
+    desk.cluster.onStep = () => (desk.wall += 1);
+    void desk.host.handle({ kind: "run", id: 7, goal: { events: 10_000 } });
+    await desk.pass(2_000);
+    const parts = desk.of("running").map((post) => post.running?.part ?? -1);
+    expect(parts.length).toBeGreaterThan(3);
+    expect(parts).toEqual([...parts].sort((a, b) => a - b));
+    await desk.host.handle({ kind: "halt" });
+    const { eventCount } = desk.cluster;
+    await desk.pass(1_000);
+    expect([desk.cluster.eventCount, desk.of("ran"), desk.of("running").at(-1)?.running]).toEqual([eventCount, [{ kind: "ran", id: 7, reached: false }], null]);
   });
 
   it("runs to a goal in turns, and says when it is there", async () => {

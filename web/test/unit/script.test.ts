@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { scriptReason } from "../../src/engine/script.ts";
+import { lastLineUs, putsOf, scriptReason } from "../../src/engine/script.ts";
 
 const SCRIPT = "at 0s start n0\nat noon fly n0\n";
 const of = (problem: string) => scriptReason(`line 2 of the script: ${problem}`, SCRIPT);
@@ -32,5 +32,25 @@ describe("a script that is none", () => {
   it("is quoted in part if it is long", () => {
     const { holes } = of(`\`${"x".repeat(500)}\` is no action`);
     expect(String(holes["found"]).length).toBeLessThanOrEqual(60);
+  });
+});
+
+describe("a script's puts", () => {
+  it("are known with their times and values, whatever they are written as", () => {
+    const script = [
+      "at 0s start n0",
+      "at 1.500001s put n0 cart milk%20and%20eggs w=3",
+      "at 2s put n12 %EC%9E%A5%EB%B0%94%EA%B5%AC%EB%8B%88 '' ttl=5",
+      "at 3s get n0 cart",
+      "at 3s del n0 cart",
+      // No text: such a value is not shown as one.
+      "at 4.25s put n1 bytes %FF%00",
+      "",
+    ].join("\n");
+    expect(putsOf(script)).toEqual([
+      { atUs: 1_500_001, node: 0, key: "cart", value: "milk and eggs" },
+      { atUs: 2_000_000, node: 12, key: "장바구니", value: "" },
+    ]);
+    expect([lastLineUs(script), lastLineUs("")]).toEqual([4_250_000, 0]);
   });
 });
