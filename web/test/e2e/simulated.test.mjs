@@ -1,22 +1,13 @@
 /** The simulated cluster on the built page: what one can do with it, by virtual time. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from "./harness.mjs";
+import { describe, it } from "node:test";
+import { act, fixture, open, pass, passUntil, sceneOf, send, shows } from "./harness.mjs";
 
-let site;
-let browser;
-before(async () => {
-  browser = await launch();
-  site = await serve();
-});
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
+const stand = fixture();
 
 /** A page that stands still, with five nodes that know each other. */
 async function still(options) {
-  const tab = await open(browser, site.page, options);
+  const tab = await open(stand.browser, stand.site.page, options);
   await act(tab.page, "pause");
   await shows(tab.page, () => !window.kvorum.scene.isPlaying);
   return tab;
@@ -149,7 +140,7 @@ describe("a link", { timeout: 180_000 }, () => {
     assert.match(url, /#v1\.[A-Za-z0-9_-]+$/);
     assert(url.length < 2_048, `${url.length} characters`);
     const here = await first.page.evaluate(() => window.kvorum.reproduction());
-    const second = await open(browser, url);
+    const second = await open(stand.browser, url);
     await shows(second.page, (events) => window.kvorum.scene.events === events, here.events);
     const there = await second.page.evaluate(() => window.kvorum.reproduction());
     assert.deepEqual([there.digest, there.events, there.script], [here.digest, here.events, here.script]);
@@ -175,7 +166,7 @@ describe("a link", { timeout: 180_000 }, () => {
 
 describe("a link into a drawn run", { timeout: 180_000 }, () => {
   it("brings its faults, its clients and what was done to it", async () => {
-    const first = await open(browser, `${site.page}?seed=11`);
+    const first = await open(stand.browser, `${stand.site.page}?seed=11`);
     await act(first.page, "pause");
     await pass(first.page, 3_000_000);
     await act(first.page, "setDraft", { verb: "put", key: "mine", value: "too", through: 1 });
@@ -183,7 +174,7 @@ describe("a link into a drawn run", { timeout: 180_000 }, () => {
     await pass(first.page, 2_000_000);
     await act(first.page, "copyLink");
     const here = await first.page.evaluate(() => window.kvorum.reproduction());
-    const second = await open(browser, first.page.url());
+    const second = await open(stand.browser, first.page.url());
     await shows(second.page, (events) => window.kvorum.scene.events === events, here.events);
     assert.deepEqual(await second.page.evaluate(() => window.kvorum.reproduction()), here);
     assert.equal(here.options.drawn, true);
@@ -207,7 +198,7 @@ describe("a seed", { timeout: 180_000 }, () => {
       while (!cluster.run({ until: "end" }).reached);
       digests[`node ${round}`] = cluster.digest();
       cluster.close();
-      const tab = await open(browser, `${site.page}?seed=7`);
+      const tab = await open(stand.browser, `${stand.site.page}?seed=7`);
       await act(tab.page, "pause");
       assert.equal(await tab.page.evaluate(() => window.kvorum.run({ until: "end" })), true);
       digests[`worker ${round}`] = (await tab.page.evaluate(() => window.kvorum.reproduction())).digest;
@@ -217,7 +208,7 @@ describe("a seed", { timeout: 180_000 }, () => {
         const cluster = await Cluster.create({ seed: 7n });
         while (!cluster.run({ until: "end" }).reached);
         return cluster.digest();
-      }, `${site.origin}/npm/index.js`);
+      }, `${stand.site.origin}/npm/index.js`);
       await tab.close();
     }
     assert.equal(new Set(Object.values(digests)).size, 1, JSON.stringify(digests, null, 1));
