@@ -5,6 +5,7 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture, ReadResult } from "kvorum";
+import { areSame, packRepair } from "./lists.ts";
 import { Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
 import { lastLineUs, scriptReason } from "./script.ts";
 import type { Command, Fault, Frame, Goal, Opened, PicturesPost, Post, Reason, Reproduction, Running, Trouble } from "./protocol.ts";
@@ -15,6 +16,8 @@ const TURN_MS = 8;
 const FRAME_MS = 16;
 /** Pictures are objects, and dear: ten a second are enough for what is read. */
 const PICTURE_EVERY_MS = 100;
+/** Of a large world they take long: then this much of the time is left for all else. */
+const PICTURE_REST = 4;
 /** Longest stretch that a turn makes good: after a hidden tab wakes up, time does not jump. */
 const CATCH_UP_MS = 100;
 /** Frames under way to the page. */
@@ -80,6 +83,8 @@ export class Host {
   /** Virtual time that is due and not yet made, in µs: below one step of the clock it adds up. */
   #dueUs = 0;
   #picturedAt = -Infinity;
+  /** What the last pictures took. */
+  #pictureMs = 0;
   #selected: { key: string | null; node: number | null } = { key: null, node: null };
   #runs: Run[] = [];
   #isTurning = false;
@@ -89,6 +94,8 @@ export class Host {
   /** Counts ways back: one that is not the latest is not wanted any more. */
   #replays = 0;
   #traces = new Traces();
+  /** As the page has them. */
+  #owners: number[][] | null = null;
   /** When it was told last how far a way back is. */
   #toldAt = -Infinity;
   /** Requests whose client waits. */
@@ -198,6 +205,7 @@ export class Host {
     this.#undrawn = 0;
     this.#last = null;
     this.#script = command.script;
+    this.#owners = null;
     this.#replays += 1;
     this.#traces = new Traces();
     this.#asks.clear();
@@ -366,6 +374,7 @@ export class Host {
     shown.close();
     this.#cluster = cluster;
     this.#script = script;
+    this.#owners = null;
     this.#batches = [];
     this.#listen(cluster);
     this.#last = reproductionOf(cluster);
@@ -418,7 +427,7 @@ export class Host {
     this.#undrawn += 1;
     this.#shell.post(frame, [frame.words.buffer, frame.flights.buffer]);
     const wall = this.#shell.wallMs();
-    if (withPictures || wall - this.#picturedAt >= PICTURE_EVERY_MS) this.#picture(cluster);
+    if (withPictures || wall - this.#picturedAt >= Math.max(PICTURE_EVERY_MS, PICTURE_REST * this.#pictureMs)) this.#picture(cluster);
   }
 
   /** Shows the world as it is, when it was changed from outside or stands still. */
@@ -427,21 +436,27 @@ export class Host {
   }
 
   #picture(cluster: Cluster): void {
-    this.#picturedAt = this.#shell.wallMs();
+    const beganAt = this.#shell.wallMs();
     const pictures = this.#picturesOf(cluster);
+    this.#picturedAt = this.#shell.wallMs();
+    this.#pictureMs = this.#picturedAt - beganAt;
+    const { owners } = pictures.cluster;
+    if (owners !== null && this.#owners !== null && areSame(owners, this.#owners)) pictures.cluster.owners = null;
+    else this.#owners = owners;
     if (pictures.verdict.violations.length > 0) this.#giveUp(cluster);
-    this.#shell.post(pictures, []);
+    this.#shell.post(pictures, pictures.node === null ? [] : [pictures.node.repair.buffer]);
   }
 
-  #picturesOf(cluster: Cluster): PicturesPost {
+  #picturesOf(cluster: Cluster): PicturesPost & { node: { repair: Uint32Array<ArrayBuffer> } | null } {
     const { key, node } = this.#selected;
     const picture = cluster.inspect();
+    const inside = node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key);
     return {
       kind: "pictures",
       cluster: picture,
       key: key === null ? null : keyPictureOf(cluster, key),
       askedKey: key,
-      node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
+      node: inside === null ? null : { ...inside, repair: packRepair(inside.repair) },
       verdict: cluster.verdicts(),
     };
   }

@@ -180,8 +180,10 @@ export interface Frame {
 /** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
 export interface PicturesPost {
   kind: "pictures";
-  cluster: ClusterPicture;
-  node: NodePicture | null;
+  /** `owners` is `null` as long as they are those of the pictures before. */
+  cluster: Omit<ClusterPicture, "owners"> & { owners: number[][] | null };
+  /** `repair` is packed, see `lists.ts`. */
+  node: (Omit<NodePicture, "repair"> & { repair: Uint32Array }) | null;
   key: KeyPicture | null;
   askedKey: string | null;
   verdict: Verdict;

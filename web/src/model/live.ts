@@ -6,6 +6,7 @@
  * takes is not.
  */
 import type { ClusterPicture, CopyPicture, KeyPicture, NodePicture, NodeSummary } from "kvorum";
+import { areSame } from "../engine/lists.ts";
 import type { LivePost } from "../engine/live.ts";
 import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
@@ -353,8 +354,11 @@ export class LiveModel {
         if (isOwn && by !== undefined && of !== undefined) suspicions.set(`${by} ${of}`, { by, of, own: one.own });
       }
     }
+    // Every poll brings them anew, and thousands of them are drawn: the same ones stay the same object.
+    const known = this.#picture?.owners;
     this.#picture = {
       ...base,
+      owners: known !== undefined && areSame(known, base.owners) ? known : base.owners,
       nodes: base.nodes.map((node) => this.#summary(node)),
       suspicions: [...suspicions.values()],
       requests: {

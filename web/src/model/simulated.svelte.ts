@@ -50,6 +50,9 @@ export class Simulated implements Session {
   /** Quorums that this page asks for; a core's keyspace has its own for whoever names none. */
   #quorum: { r: number; w: number } | null = null;
 
+  /** What `#picture` was made of: made of the same, it is the same object. */
+  #pictured: { of: Scene["picture"]; quorum: { r: number; w: number } | null } = { of: null, quorum: null };
+
   #isLoading = $state.raw(true);
   #trouble = $state.raw<Trouble | null>(null);
   #picture = $state.raw<Scene["picture"]>(null);
@@ -128,6 +131,7 @@ export class Simulated implements Session {
     this.#trouble = null;
     this.#running = null;
     this.#picture = null;
+    this.#pictured = { of: null, quorum: null };
     this.#keyPicture = null;
     this.#nodePicture = null;
     this.#followed = null;
@@ -248,9 +252,12 @@ export class Simulated implements Session {
     this.#verdict = world.verdict;
     if (world.picture === null) return;
     this.#isLoading = false;
-    const { keyspace } = world.picture;
-    this.#picture =
-      this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
+    if (world.picture !== this.#pictured.of || this.#quorum !== this.#pictured.quorum) {
+      this.#pictured = { of: world.picture, quorum: this.#quorum };
+      const { keyspace } = world.picture;
+      this.#picture =
+        this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
+    }
     this.#digest = world.picture.digest;
     // A picture of what was selected before is not one of what is selected now.
     this.#keyPicture = world.askedKey === this.#selectedKey ? world.keyPicture : null;

@@ -32,6 +32,11 @@ export class Refused extends Error {
   }
 }
 
+const REPAIR: NodePicture["repair"] = [
+  { partition: 5, differs: true, moving: false },
+  { partition: 6, differs: false, moving: true },
+];
+
 interface Pending {
   dueUs: number;
   settle(): void;
@@ -45,6 +50,10 @@ export class FakeCluster implements Cluster {
   readonly done: string[] = [];
   /** Real time that a step takes: moves the test's clock. */
   onStep: () => void = () => undefined;
+  /** Real time that a picture of all takes: moves the test's clock. */
+  onInspect: () => void = () => undefined;
+  /** Owners are others after each change. */
+  epochOfOwners = 0;
   failNext: Error | null = null;
   answerAfterUs = 3_000;
   answerWith: Error | null = null;
@@ -164,8 +173,10 @@ export class FakeCluster implements Cluster {
   inspect(what?: { node?: string | number; key?: string | Uint8Array }): ClusterPicture | NodePicture | KeyPicture {
     this.#fail();
     const nodes = [0, 1, 2, 3, 4].map((index) => summary(`n${index}`, this.downNodes.includes(index) ? { state: "down", isRunning: false } : {}));
-    if (what === undefined) return cluster(5, { nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
-    if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: [] };
+    if (what === undefined) this.onInspect();
+    const owners = Array.from({ length: 64 }, (_, partition) => [0, 1, 2].map((add) => (partition + add + this.epochOfOwners) % 5));
+    if (what === undefined) return cluster(5, { owners, nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
+    if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: REPAIR };
     // As long as a picture shows.
     const key = String(what.key).slice(0, 64);
     const walk = [0, 1, 2].map((node) => ({ partition: 0, node, role: "owner" as const, place: node + 1 }));

@@ -94,6 +94,27 @@ describe("a host", () => {
     expect(desk.of("frame").length).toBeGreaterThan(100);
   });
 
+  it("tells owners and partitions held once, as long as they stay the same", async () => {
+    const desk = new Desk();
+    await desk.open({ node: 1 });
+    await desk.host.handle({ kind: "step" });
+    desk.cluster.epochOfOwners = 1;
+    await desk.host.handle({ kind: "step" });
+    await desk.host.handle({ kind: "step" });
+    expect(desk.of("pictures").map((post) => post.cluster.owners?.[0] ?? null)).toEqual([[0, 1, 2], null, [1, 2, 3], null]);
+    expect(desk.of("pictures").at(-1)?.node?.repair).toEqual(Uint32Array.of(5 * 4 + 2, 6 * 4 + 1));
+  });
+
+  it("takes pictures more seldom where they take long", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.onInspect = () => (desk.wall += 50);
+    await desk.pass(4_000);
+    const count = desk.of("pictures").length;
+    expect(count).toBeGreaterThan(8);
+    expect(count).toBeLessThan(22);
+  });
+
   it("waits for a page that does not draw", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });

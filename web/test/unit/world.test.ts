@@ -85,3 +85,30 @@ describe("a node that is no member yet", () => {
     expect([1, 2].map((member) => history.placeOf(member))).toEqual([1, 0]);
   });
 });
+
+describe("pictures of a simulated cluster", () => {
+  const VERDICT = { violations: [], acknowledged: 0, asked: 0, downs: 0, epochs: 1, hintsWaiting: 0, partitionsDiffering: 0, isFinal: false };
+  const post = (owners: number[][] | null, repair: number[]) =>
+    ({
+      kind: "pictures",
+      cluster: { ...cluster(3), owners },
+      node: { name: "n1", state: "up", shards: [], hints: [], repair: Uint32Array.from(repair) },
+      key: null,
+      askedKey: null,
+      verdict: VERDICT,
+    }) as const;
+
+  it("keep long lists the same objects until they change, so that nothing of them is drawn anew", () => {
+    const world = new WorldModel();
+    world.on(post([[0, 1], [1, 2]], [4, 10]));
+    const [owners, repair] = [world.picture?.owners, world.nodePicture?.repair];
+    expect(owners).toEqual([[0, 1], [1, 2]]);
+    expect(repair).toEqual([{ partition: 1, differs: false, moving: false }, { partition: 2, differs: true, moving: false }]);
+    world.on(post(null, [4, 10]));
+    expect(world.picture?.owners).toBe(owners);
+    expect(world.nodePicture?.repair).toBe(repair);
+    world.on(post([[2, 1], [1, 0]], [4, 8]));
+    expect(world.picture?.owners).toEqual([[2, 1], [1, 0]]);
+    expect(world.nodePicture?.repair[1]?.differs).toBe(false);
+  });
+});
