@@ -5,10 +5,10 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture, ReadResult } from "kvorum";
-import { areSame, packRepair } from "./lists.ts";
+import { packLists, packRepair } from "./lists.ts";
 import { Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
 import { lastLineUs, scriptReason } from "./script.ts";
-import type { Command, Fault, Frame, Goal, Opened, PicturesPost, Post, Reason, Reproduction, Running, Trouble } from "./protocol.ts";
+import type { Command, Fault, Frame, Goal, Opened, Owners, PicturesPost, Post, Reason, Reproduction, Running, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -95,7 +95,7 @@ export class Host {
   #replays = 0;
   #traces = new Traces();
   /** As the page has them. */
-  #owners: number[][] | null = null;
+  #owners: Uint8Array | null = null;
   /** When it was told last how far a way back is. */
   #toldAt = -Infinity;
   /** Requests whose client waits. */
@@ -343,7 +343,7 @@ export class Host {
     let batches: Uint32Array[] = [];
     let picturedAt = this.#shell.wallMs();
     let made: Cluster | null = null;
-    const post = (one: Opened | Frame | PicturesPost, transfer: ArrayBuffer[] = []): void => this.#shell.post({ kind: "replay", post: one }, transfer);
+    const post = (one: Opened | Frame | Owners | PicturesPost, transfer: ArrayBuffer[] = []): void => this.#shell.post({ kind: "replay", post: one }, transfer);
     post({ kind: "opened", options, script, isPlaying: false, speed: this.#speed });
     const goesOn = (part: number): Promise<boolean> => {
       const frame = made === null ? null : frameOf(made, batches);
@@ -353,7 +353,9 @@ export class Host {
         post(frame, [frame.words.buffer, frame.flights.buffer]);
         if (this.#shell.wallMs() - picturedAt >= PICTURE_EVERY_MS || part >= 1) {
           picturedAt = this.#shell.wallMs();
-          post(this.#picturesOf(made));
+          const { owners, pictures } = this.#picturesOf(made);
+          post({ kind: "owners", owners });
+          post(pictures);
         }
       }
       return tell(part);
@@ -437,21 +439,23 @@ export class Host {
 
   #picture(cluster: Cluster): void {
     const beganAt = this.#shell.wallMs();
-    const pictures = this.#picturesOf(cluster);
+    const { owners, pictures } = this.#picturesOf(cluster);
     this.#picturedAt = this.#shell.wallMs();
     this.#pictureMs = this.#picturedAt - beganAt;
-    const { owners } = pictures.cluster;
-    if (owners !== null && this.#owners !== null && areSame(owners, this.#owners)) pictures.cluster.owners = null;
-    else this.#owners = owners;
     if (pictures.verdict.violations.length > 0) this.#giveUp(cluster);
-    this.#shell.post(pictures, pictures.node === null ? [] : [pictures.node.repair.buffer]);
+    const known = this.#owners;
+    if (known?.length !== owners.length || owners.some((one, at) => one !== known[at])) {
+      this.#owners = owners;
+      this.#shell.post({ kind: "owners", owners }, []);
+    }
+    this.#shell.post(pictures, []);
   }
 
-  #picturesOf(cluster: Cluster): PicturesPost & { node: { repair: Uint32Array<ArrayBuffer> } | null } {
+  #picturesOf(cluster: Cluster): { owners: Uint8Array; pictures: PicturesPost } {
     const { key, node } = this.#selected;
-    const picture = cluster.inspect();
+    const { owners, ...picture } = cluster.inspect();
     const inside = node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key);
-    return {
+    const pictures: PicturesPost = {
       kind: "pictures",
       cluster: picture,
       key: key === null ? null : keyPictureOf(cluster, key),
@@ -459,6 +463,7 @@ export class Host {
       node: inside === null ? null : { ...inside, repair: packRepair(inside.repair) },
       verdict: cluster.verdicts(),
     };
+    return { owners: packLists(owners), pictures };
   }
 
   /**

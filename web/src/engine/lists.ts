@@ -11,6 +11,28 @@ export function areSame(one: readonly (readonly number[])[], other: readonly (re
   });
 }
 
+/** Lists of places, each behind its length; there are 50 nodes at most. */
+export function packLists(lists: readonly (readonly number[])[]): Uint8Array<ArrayBuffer> {
+  const packed = new Uint8Array(lists.reduce((sum, list) => sum + 1 + list.length, 0));
+  let at = 0;
+  for (const list of lists) {
+    packed[at] = list.length;
+    packed.set(list, at + 1);
+    at += 1 + list.length;
+  }
+  return packed;
+}
+
+export function unpackLists(packed: Uint8Array): number[][] {
+  const lists: number[][] = [];
+  for (let at = 0; at < packed.length; ) {
+    const length = packed[at] ?? 0;
+    lists.push(Array.from(packed.subarray(at + 1, at + 1 + length)));
+    at += 1 + length;
+  }
+  return lists;
+}
+
 type Repair = NodePicture["repair"];
 
 /** One number for each partition: an array of them crosses without being copied, where objects would be made one by one. */

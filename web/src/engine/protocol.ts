@@ -177,11 +177,20 @@ export interface Frame {
   events: number;
 }
 
+/**
+ * Owners of all partitions for the pictures that follow, packed, see `lists.ts`; told when they are others than before. A task
+ * of their own: there may be 16,384 lists to make.
+ */
+export interface Owners {
+  kind: "owners";
+  owners: Uint8Array;
+}
+
 /** `askedKey`: the whole key that `key` is the picture of, whose own text is cut for display. */
 export interface PicturesPost {
   kind: "pictures";
-  /** `owners` is `null` as long as they are those of the pictures before. */
-  cluster: Omit<ClusterPicture, "owners"> & { owners: number[][] | null };
+  /** Its owners came before it, see `Owners`. */
+  cluster: Omit<ClusterPicture, "owners">;
   /** `repair` is packed, see `lists.ts`. */
   node: (Omit<NodePicture, "repair"> & { repair: Uint32Array }) | null;
   key: KeyPicture | null;
@@ -192,9 +201,10 @@ export interface PicturesPost {
 export type Post =
   | Opened
   | Frame
+  | Owners
   | PicturesPost
   /** Of the world as it is made again; what is shown stays as it is until `replayed`. */
-  | { kind: "replay"; post: Opened | Frame | PicturesPost }
+  | { kind: "replay"; post: Opened | Frame | Owners | PicturesPost }
   /** `isThere`: what was made again takes the place of what was shown; else it is dropped. */
   | { kind: "replayed"; isThere: boolean }
   | { kind: "running"; running: Running | null }

@@ -1,6 +1,6 @@
 /** A simulated cluster as the page knows it: made of the worker's posts, one after the other. */
 import type { ClusterPicture, KeyPicture, NodePicture, ResolvedOptions, Verdict } from "kvorum";
-import { unpackRepair } from "../engine/lists.ts";
+import { unpackLists, unpackRepair } from "../engine/lists.ts";
 import { FLIGHT_WIDTH, type PicturesPost, type Post } from "../engine/protocol.ts";
 import { putsOf } from "../engine/script.ts";
 import { flightOf } from "./flights.ts";
@@ -33,6 +33,7 @@ export class WorldModel {
   latest: number | null = null;
   #history = new History();
   #violations = 0;
+  #owners: number[][] = [];
   #packed: Uint32Array = new Uint32Array();
   readonly #byAsk = new Map<number, number>();
   #lost: Flight[] = [];
@@ -68,8 +69,11 @@ export class WorldModel {
         this.events = post.events;
         this.flights = [...this.#flightsOf(post.flights), ...this.#lostFlights()];
         return;
+      case "owners":
+        this.#owners = unpackLists(post.owners);
+        return;
       case "pictures":
-        this.picture = { ...post.cluster, owners: post.cluster.owners ?? this.picture?.owners ?? [] };
+        this.picture = { ...post.cluster, owners: this.#owners };
         this.keyPicture = post.key;
         this.askedKey = post.askedKey;
         this.nodePicture = this.#inside(post.node);
