@@ -7,7 +7,7 @@ import type { Resolve } from "kvorum";
 import { isRecord } from "../engine/json.ts";
 import type { Reason, Reproduction, Trouble, WorldOptions } from "../engine/protocol.ts";
 import { KEY_BYTES_MAX, bytesOf } from "./draft.ts";
-import type { Scene } from "./scene.ts";
+import { type Scene, SLOT_COUNT } from "./scene.ts";
 
 const PREFIX = "#v1.";
 /** Characters of a link that are looked at. */
@@ -180,7 +180,7 @@ function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
   if (!w.ok) return w;
   const resolve = optional(value, "resolve", oneOf<Resolve>(["lww", "siblings"]));
   if (!resolve.ok) return resolve;
-  const partitions = optional(value, "partitions", whole(64, 16_384));
+  const partitions = optional(value, "partitions", whole(64, SLOT_COUNT));
   if (!partitions.ok) return partitions;
   const memtableBytes = optional(value, "memtableBytes", whole(1_024, 64 << 20));
   if (!memtableBytes.ok) return memtableBytes;

@@ -8,6 +8,9 @@ import type { ClusterPicture, KeyPicture, NodePicture, Resolve, Verdict } from "
 import type { Reason, Running, Trouble, Verb } from "../engine/protocol.ts";
 
 export type { Reason, Running, Trouble, Verb };
+/** Places that a key's hash can have on the ring, and so the most partitions that there can be. */
+export const SLOT_COUNT = 16_384;
+
 export type Mode = "simulated" | "live";
 
 /** One message under way, or one that was lost a moment ago. */
