@@ -4,11 +4,12 @@
  * A turn has two ceilings, the virtual time that is due at the chosen speed and 8 ms of real time, so that a command never
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
-import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture, ReadResult } from "kvorum";
-import { packLists, packRepair } from "./lists.ts";
+import type { Cluster as RealCluster, ClusterOptions, EventBatch, ReadResult } from "kvorum";
+import { errorOf, isAnswer, isRefusal, refusalReason, troubleOf } from "./errors.ts";
 import { Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
-import { lastLineUs, scriptReason } from "./script.ts";
-import type { Command, Fault, Frame, Goal, Opened, Owners, PicturesPost, Post, Reason, Reproduction, Running, Trouble } from "./protocol.ts";
+import { lastLineUs } from "./script.ts";
+import { frameOf, ownersUp, picturesOf } from "./snapshots.ts";
+import type { Command, Fault, Frame, Goal, Opened, Owners, PicturesPost, Post, Reproduction, Running, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -353,7 +354,7 @@ export class Host {
         post(frame, [frame.words.buffer, frame.flights.buffer]);
         if (this.#shell.wallMs() - picturedAt >= PICTURE_EVERY_MS || part >= 1) {
           picturedAt = this.#shell.wallMs();
-          const { owners, pictures } = this.#picturesOf(made);
+          const { owners, pictures } = picturesOf(made, this.#selected);
           post({ kind: "owners", owners });
           post(pictures);
         }
@@ -439,7 +440,7 @@ export class Host {
 
   #picture(cluster: Cluster): void {
     const beganAt = this.#shell.wallMs();
-    const { owners, pictures } = this.#picturesOf(cluster);
+    const { owners, pictures } = picturesOf(cluster, this.#selected);
     this.#picturedAt = this.#shell.wallMs();
     this.#pictureMs = this.#picturedAt - beganAt;
     if (pictures.verdict.violations.length > 0) this.#giveUp(cluster);
@@ -449,21 +450,6 @@ export class Host {
       this.#shell.post({ kind: "owners", owners }, []);
     }
     this.#shell.post(pictures, []);
-  }
-
-  #picturesOf(cluster: Cluster): { owners: Uint8Array; pictures: PicturesPost } {
-    const { key, node } = this.#selected;
-    const { owners, ...picture } = cluster.inspect();
-    const inside = node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key);
-    const pictures: PicturesPost = {
-      kind: "pictures",
-      cluster: picture,
-      key: key === null ? null : keyPictureOf(cluster, key),
-      askedKey: key,
-      node: inside === null ? null : { ...inside, repair: packRepair(inside.repair) },
-      verdict: cluster.verdicts(),
-    };
-    return { owners: packLists(owners), pictures };
   }
 
   /**
@@ -593,8 +579,7 @@ export class Host {
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
     if (isRefusal(code) && this.#cluster !== null) {
-      const reason: Reason = /^the script is full\b/.test(message) ? { code: "scriptFull", holes: {} } : { code: "core", holes: { words: message } };
-      const trouble: Trouble = { code: "notPossible", holes: {}, reason };
+      const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(message) };
       return this.#shell.post({ kind: "trouble", trouble }, []);
     }
     const last = this.#last;
@@ -605,45 +590,8 @@ export class Host {
   }
 }
 
-function troubleOf(code: string | null, message: string, last: Reproduction | null, script: string | null): Trouble {
-  switch (code) {
-    case "BAD_SCRIPT":
-      return { code: "badScript", holes: {}, reason: scriptReason(message, script) };
-    case "INVALID_ARGUMENT":
-    case "NOT_DONE":
-      return { code: "badLink", holes: {}, reason: { code: "core", holes: { words: message } } };
-    case "LOAD_FAILED":
-      return { code: hasWasm() ? "notLoaded" : "noWasm", holes: { what: message } };
-    default:
-      // A panic, or what only a panic leaves behind.
-      return { code: "panicked", holes: { what: message, event: String(last?.events ?? 0) } };
-  }
-}
-
-/** A browser may give it to pages and keep it from workers. */
-function hasWasm(): boolean {
-  return typeof WebAssembly === "object";
-}
-
-/** Nothing was done, and the world goes on. */
-function isRefusal(code: string | null): boolean {
-  return code === "NOT_DONE" || code === "INVALID_ARGUMENT";
-}
-
-function isAnswer(code: string | null): boolean {
-  return isRefusal(code) || code === "IN_DOUBT";
-}
-
 function speedOf(speed: number): number {
   return Math.min(100, Math.max(0.1, speed));
-}
-
-function errorOf(error: unknown): { code: string | null; refusal: string | null; message: string } {
-  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
-  if (!(error instanceof Error)) return { code: null, refusal: null, message: String(error) };
-  const code = "code" in error ? text(error.code) : null;
-  const refusal = "refusal" in error ? text(error.refusal) : null;
-  return { code, refusal, message: error.message };
 }
 
 function reproductionOf(cluster: Cluster): Reproduction {
@@ -655,10 +603,6 @@ function reproductionOf(cluster: Cluster): Reproduction {
   };
 }
 
-function frameOf(cluster: Cluster, batches: readonly Uint32Array[]): Frame & { words: Uint32Array<ArrayBuffer>; flights: Float64Array<ArrayBuffer> } {
-  return { kind: "frame", words: joined(batches), flights: whole(cluster.flights()), nowUs: cluster.now, events: cluster.eventCount };
-}
-
 /** How far a run to a goal is: by events, or by virtual time up to the last line of the script and its judgement. */
 function partOf(cluster: Cluster, goal: Goal): () => number {
   const { now, eventCount } = cluster;
@@ -668,50 +612,3 @@ function partOf(cluster: Cluster, goal: Goal): () => number {
   return () => done(cluster.now, now, until);
 }
 
-/** A picture of one key or node that cannot be taken now (the node is stopped) is no trouble of the whole. */
-function keyPictureOf(cluster: Cluster, key: string): KeyPicture | null {
-  return unlessRefused(() => cluster.inspect({ key }));
-}
-
-/** Of a key's owners, those that a node could have an answer from. */
-function ownersUp(cluster: Cluster, key: string, through: number): { up: number; total: number } {
-  const { nodes, cuts } = cluster.inspect();
-  const owners = (keyPictureOf(cluster, key)?.walk ?? []).filter((step) => step.role === "owner");
-  const up = owners.filter(({ node }) => {
-    const summary = nodes[node];
-    const isCut = cuts.some(([from, to]) => (from === through && to === node) || (from === node && to === through));
-    return summary?.isRunning === true && summary.state !== "down" && summary.state !== "paused" && !isCut;
-  });
-  return { up: up.length, total: owners.length };
-}
-
-function nodePictureOf(cluster: Cluster, node: number, key: string | null): NodePicture | null {
-  return unlessRefused(() => cluster.inspect(key === null ? { node } : { node, key }));
-}
-
-function unlessRefused<T>(take: () => T): T | null {
-  try {
-    return take();
-  } catch (error) {
-    if (isRefusal(errorOf(error).code)) return null;
-    throw error;
-  }
-}
-
-/** All words in one array of its own, to be given away. */
-function joined(batches: readonly Uint32Array[]): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(batches.reduce((sum, batch) => sum + batch.length, 0));
-  let at = 0;
-  for (const batch of batches) {
-    words.set(batch, at);
-    at += batch.length;
-  }
-  return words;
-}
-
-/** An array of its own, to be given away: a view of the module's memory cannot be. */
-function whole(array: Float64Array): Float64Array<ArrayBuffer> {
-  const { buffer } = array;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === array.byteLength) return new Float64Array(buffer);
-  return new Float64Array(array);
-}
