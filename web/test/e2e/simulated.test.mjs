@@ -389,3 +389,29 @@ describe("the simulation, left for a live cluster", { timeout: 180_000 }, () => 
     await close();
   });
 });
+
+describe("the user's language", { timeout: 180_000 }, () => {
+  it("is that of the title, the document and what is announced", async () => {
+    const { page, close } = await open(stand.browser, stand.site.page, { language: "ko" });
+    const said = () => page.getByRole("status").last().innerText();
+    const facts = () => page.evaluate(() => [document.documentElement.lang, document.title]);
+    assert.deepEqual(await facts(), ["ko", "Kvorum: 한 페이지 안의 다중화 저장소"]);
+    await page.keyboard.press("3");
+    await page.getByRole("status").filter({ hasText: "노드 c 선택됨" }).waitFor({ state: "attached" });
+    await page.keyboard.press(" ");
+    await page.getByRole("status").filter({ hasText: "일시 정지" }).waitFor({ state: "attached" });
+    // What happens by itself is said in the same language.
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    await page.getByRole("status").filter({ hasText: "요청 1 완료" }).waitFor({ state: "attached" });
+    await page.keyboard.press("?");
+    await page.getByText("한 단계 앞으로와 뒤로").waitFor();
+    await page.getByRole("button", { name: "EN" }).click();
+    await shows(page, () => document.documentElement.lang === "en");
+    assert.deepEqual(await facts(), ["en", "Kvorum: a replicated store in a page"]);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("4");
+    await page.getByRole("status").filter({ hasText: "Node d selected" }).waitFor({ state: "attached" });
+    assert.doesNotMatch(await said(), /[가-힣]/);
+    await close();
+  });
+});
