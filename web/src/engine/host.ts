@@ -5,11 +5,12 @@
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, ReadResult } from "kvorum";
+import { BACK_EVENTS_MAX, backFrom } from "./back.ts";
 import { errorOf, isAnswer, isRefusal, refusalReason, troubleOf } from "./errors.ts";
-import { Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
+import type { Command, Fault, Goal, Post, Reproduction, Running, Trouble } from "./protocol.ts";
+import { Traces } from "./replay.ts";
 import { lastLineUs } from "./script.ts";
 import { frameOf, ownersUp, picturesOf } from "./snapshots.ts";
-import type { Command, Fault, Frame, Goal, Opened, Owners, PicturesPost, Post, Reproduction, Running, Trouble } from "./protocol.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -23,8 +24,6 @@ const PICTURE_REST = 4;
 const CATCH_UP_MS = 100;
 /** Frames under way to the page. */
 const UNDRAWN_COUNT_MAX = 2;
-/** A way back makes everything again that led here, and takes seconds for so much. */
-export const BACK_EVENTS_MAX = 500_000;
 /** As long as a settled cluster is looked at before it is judged, about. */
 const JUDGEMENT_US = 1_500_000;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
@@ -97,8 +96,6 @@ export class Host {
   #traces = new Traces();
   /** As the page has them. */
   #owners: Uint8Array | null = null;
-  /** When it was told last how far a way back is. */
-  #toldAt = -Infinity;
   /** Requests whose client waits. */
   readonly #asks = new Set<number>();
 
@@ -299,100 +296,56 @@ export class Host {
     for (const run of runs) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
   }
 
-  /**
-   * Back to before the last thing that left a trace. The world is made again beside this one, which is shown and kept until
-   * the other is there: whoever does something else meanwhile has lost nothing.
-   */
   async #back(cluster: Cluster): Promise<void> {
     const [life, replay] = [this.#life, this.#replays];
     const isWanted = (): boolean => life === this.#life && replay === this.#replays;
     this.#isPlaying = false;
     this.#shell.post({ kind: "playing", isPlaying: false, speed: this.#speed }, []);
     this.#show(cluster);
-    const end = cluster.eventCount;
-    if (end > BACK_EVENTS_MAX) return this.#shell.post({ kind: "trouble", trouble: { code: "tooFarBack", holes: { events: end, max: BACK_EVENTS_MAX } } }, []);
-    const { options, script } = reproductionOf(cluster);
-    const from = optionsOf({ options, script });
-    const create = (given: ClusterOptions): Promise<Cluster> => this.#shell.create(given);
-    const tell = (part: number): Promise<boolean> => this.#breathe(() => this.#shell.post({ kind: "running", running: { goal: "back", part } }, []), isWanted);
     try {
-      const known = this.#traces.lastUpTo(end);
-      if (known === null) {
-        const traced = await tracedBefore({ create, goesOn: (part) => tell(part / 2) }, from, end);
-        if (traced === null || !isWanted()) return this.#shell.post({ kind: "running", running: null }, []);
-        this.#traces.know(traced, end);
-      }
-      const last = known ?? this.#traces.lastUpTo(end);
-      if (last === null) {
-        this.#shell.post({ kind: "running", running: null }, []);
-        return this.#shell.post({ kind: "trouble", trouble: { code: "noBack", holes: {} } }, []);
-      }
-      await this.#backTo(cluster, from, last - 1, { options, script }, (part) => tell(known === null ? (1 + part) / 2 : part), create);
+      const back = await backFrom(cluster, this.#traces, {
+        create: (options) => this.#shell.create(options),
+        post: (post, transfer) => {
+          if (post.kind === "replay" && post.post.kind === "frame") this.#undrawn += 1;
+          this.#shell.post(post, transfer);
+        },
+        wallMs: () => this.#shell.wallMs(),
+        selected: () => this.#selected,
+        speed: () => this.#speed,
+        breathe: () => this.#breathe(isWanted),
+      });
+      if (life !== this.#life) return;
+      this.#shell.post({ kind: "replayed", isThere: back.kind === "there" }, []);
+      this.#shell.post({ kind: "running", running: null }, []);
+      if (back.kind === "there") return this.#turnBack(cluster, back.cluster, back.script);
+      if (back.kind === "unwanted") return;
+      const trouble: Trouble =
+        back.kind === "nothing" ? { code: "noBack", holes: {} } : { code: "tooFarBack", holes: { events: back.events, max: BACK_EVENTS_MAX } };
+      this.#shell.post({ kind: "trouble", trouble }, []);
     } catch (error) {
-      if (isWanted()) this.#onError(error);
+      if (life === this.#life) this.#onError(error);
     }
   }
 
-  async #backTo(
-    shown: Cluster,
-    from: ClusterOptions,
-    events: number,
-    { options, script }: Pick<Reproduction, "options" | "script">,
-    tell: (part: number) => Promise<boolean>,
-    create: (given: ClusterOptions) => Promise<Cluster>,
-  ): Promise<void> {
-    let batches: Uint32Array[] = [];
-    let picturedAt = this.#shell.wallMs();
-    let made: Cluster | null = null;
-    const post = (one: Opened | Frame | Owners | PicturesPost, transfer: ArrayBuffer[] = []): void => this.#shell.post({ kind: "replay", post: one }, transfer);
-    post({ kind: "opened", options, script, isPlaying: false, speed: this.#speed });
-    const goesOn = (part: number): Promise<boolean> => {
-      const frame = made === null ? null : frameOf(made, batches);
-      batches = [];
-      if (made !== null && frame !== null) {
-        this.#undrawn += 1;
-        post(frame, [frame.words.buffer, frame.flights.buffer]);
-        if (this.#shell.wallMs() - picturedAt >= PICTURE_EVERY_MS || part >= 1) {
-          picturedAt = this.#shell.wallMs();
-          const { owners, pictures } = picturesOf(made, this.#selected);
-          post({ kind: "owners", owners });
-          post(pictures);
-        }
-      }
-      return tell(part);
-    };
-    const cluster = await worldAt({ create, goesOn }, from, events, (one) => {
-      made = one;
-      one.subscribe((batch: EventBatch) => {
-        if (batch.words.length > 0) batches.push(batch.words);
-      });
-    });
-    this.#shell.post({ kind: "replayed", isThere: cluster !== null }, []);
-    this.#shell.post({ kind: "running", running: null }, []);
-    if (cluster === null) return;
+  /** The world as it was made again takes the place of the one that was shown. */
+  #turnBack(shown: Cluster, made: Cluster, script: string): void {
     // Whoever still waits for an answer in the other world has it told by events in this one.
     this.#life += 1;
     this.#asks.clear();
     for (const run of this.#runs.splice(0)) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
     shown.close();
-    this.#cluster = cluster;
+    this.#cluster = made;
     this.#script = script;
     this.#owners = null;
     this.#batches = [];
-    this.#listen(cluster);
-    this.#last = reproductionOf(cluster);
+    this.#listen(made);
+    this.#last = reproductionOf(made);
     this.#dueUs = 0;
     this.#turnAt = null;
-    this.#show(cluster);
+    this.#show(made);
   }
 
-  /** Lets commands in, and waits for a page that has not drawn what it has. */
-  async #breathe(tell: () => void, isWanted: () => boolean): Promise<boolean> {
-    const wall = this.#shell.wallMs();
-    if (wall - this.#toldAt >= PICTURE_EVERY_MS) {
-      this.#toldAt = wall;
-      tell();
-    }
+  async #breathe(isWanted: () => boolean): Promise<boolean> {
     do {
       await new Promise<void>((resolve) => this.#shell.later(0, resolve));
     } while (isWanted() && this.#undrawn >= UNDRAWN_COUNT_MAX);

@@ -177,6 +177,16 @@ describe("a page", () => {
     expect([scene.trouble, cluster().done.length]).toEqual([null, 1]);
   });
 
+  it("asks for no quorum that a link has and the run that its seed draws cannot have", async () => {
+    const { encodeLink } = await import("../../src/model/link.ts");
+    const options = { seed: "7", nodes: 5, n: 3, r: 2, w: 2, resolve: "siblings", partitions: 64, memtableBytes: 65_536, drawn: true } as const;
+    const reproduction = { options, script: "", events: 5, digest: "5".padStart(32, "0") };
+    const made = await encodeLink(reproduction, { key: null, node: null, quorum: { r: 9, w: 9 }, language: null, view: null });
+    const { scene } = await page({ hash: made.ok ? made.value : "" });
+    expect(scene.trouble).toMatchObject({ code: "aboveN", holes: { part: "R", value: 9, n: 3 } });
+    expect(scene.picture?.keyspace).toMatchObject({ n: 3, r: 2, w: 2 });
+  });
+
   it("copies a link that leads another page to the same trace", async () => {
     const first = await page();
     first.actions.pause();

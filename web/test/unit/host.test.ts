@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { BACK_EVENTS_MAX, Host } from "../../src/engine/host.ts";
+import { BACK_EVENTS_MAX } from "../../src/engine/back.ts";
+import { Host } from "../../src/engine/host.ts";
 import { unpackLists } from "../../src/engine/lists.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
