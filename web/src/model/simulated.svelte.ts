@@ -45,6 +45,7 @@ export class Simulated implements Session {
   #last: Reproduction | null = null;
   #opened: WorldOptions = DEFAULT_WORLD;
   #hasBegun = false;
+  #isStopped = false;
   /** The page follows the request that it made last, until the user follows another. */
   #followsLatest = true;
   /** Quorums that this page asks for; a core's keyspace has its own for whoever names none. */
@@ -120,6 +121,7 @@ export class Simulated implements Session {
   open(world: WorldOptions, link: Link | null, how: Beginning = {}): void {
     this.#generation += 1;
     this.#hasBegun = true;
+    this.#isStopped = false;
     this.#world = new WorldModel();
     this.#again = null;
     this.#opened = world;
@@ -192,6 +194,7 @@ export class Simulated implements Session {
         this.#trouble = post.trouble;
         this.#last = post.last;
         this.#isLoading = false;
+        this.#isStopped = true;
         this.#running = null;
         break;
       case "trouble":
@@ -301,11 +304,16 @@ export class Simulated implements Session {
 
   step(): void {
     this.#forgive();
+    if (this.#running !== null) this.halt();
     this.#engine.send({ kind: "step" });
   }
 
+  /** Whoever asks again before it is back has one step back, not none: each way begins anew. */
   stepBack(): void {
+    if (this.#picture === null || this.#isStopped || this.#running?.goal === "back") return;
     this.#forgive();
+    if (this.#running !== null) this.halt();
+    this.#running = { goal: "back", part: 0 };
     this.#engine.send({ kind: "back" });
   }
 

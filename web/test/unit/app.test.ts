@@ -309,6 +309,12 @@ describe("a page", () => {
     actions.step();
     await settle();
     expect([scene.events, scene.digest]).toEqual([2_000, digest]);
+    // Whoever holds the key down goes back, and does not begin anew each time.
+    for (let count = 0; count < 5; count++) actions.stepBack();
+    await settle();
+    expect([scene.events, scene.running]).toEqual([1_999, null]);
+    actions.step();
+    await settle();
     const before = cluster();
     actions.stepBack();
     actions.halt();
