@@ -477,6 +477,8 @@ export const en = {
   "say.up": "{node} is up again.",
   "say.hint": "{by} handed the hint for {to} over: {key}.",
   "say.siblings": "{key} has {count} siblings.",
+  "say.connectionLost": "The connection to {address} is lost.",
+  "say.connectionBack": "Connected to {address} again.",
   "say.violation": "{checker} is violated.",
   "say.merge": "Merge sent.",
 

@@ -493,6 +493,8 @@ export const ko = translated({
   "say.up": "{node} 다시 정상.",
   "say.hint": "단서 인계: {by} → {to}, {key}.",
   "say.siblings": "{key}: 형제 버전 {count}개.",
+  "say.connectionLost": "연결 끊김: {address}.",
+  "say.connectionBack": "다시 연결됨: {address}.",
   "say.violation": "{checker} 위반.",
   "say.merge": "병합 보냄.",
 

@@ -189,7 +189,15 @@ export class LiveModel {
   }
 
   on(post: LivePost): void {
+    const before = this.#status();
     if ("atMs" in post) this.tick(post.atMs);
+    this.#hear(post);
+    const now = this.#status();
+    if (now === "lost" && before !== "lost") this.#history.tell({ kind: "connectionLost", address: this.#address });
+    if (now === "attached" && before === "lost") this.#history.tell({ kind: "connectionBack", address: this.#address });
+  }
+
+  #hear(post: LivePost): void {
     switch (post.kind) {
       case "attached":
         return this.#onAttached(post);

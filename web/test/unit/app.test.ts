@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { WorkerLike } from "../../src/engine/client.ts";
 import { Host } from "../../src/engine/host.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
@@ -66,6 +66,9 @@ async function page(address: { hash?: string; search?: string } = {}, copyFails 
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   };
+  await settle();
+  // Links are unpacked by streams, which take turns of their own on a busy machine.
+  if (address.hash !== undefined) await vi.waitFor(() => expect(app.scene.isLoading).toBe(false), { timeout: 10_000 });
   await settle();
   const cluster = (): FakeCluster => {
     const last = worker.clusters.at(-1);
