@@ -499,7 +499,7 @@ export const en = {
   "error.refused": "{address} wants a token. Start the page from the link that the server prints.",
   "error.unreachable": "{address} cannot be reached from here: no node answers there, or it does not let a page of another origin read. Open the page that the node itself serves.",
   "error.openAt": "Open {address}",
-  "error.part": "This part of the page could not be loaded. Load the page anew.",
+  "error.part": "This part of the page could not be loaded: where the page came from, nobody answers, or the file is missing. Load the page anew when it is back.",
   "error.notPossible": "Not possible now: {what}.",
   "error.notMerged": "Nothing was merged: its siblings could not be read. {up} of {total} owners are up, and {needed} have to answer in time.",
   "error.mayBeLeft": "The merge covers what could be read. Out of reach: {away} of {total} owners; a sibling that only they hold stays beside the merged value.",

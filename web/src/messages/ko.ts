@@ -515,7 +515,7 @@ export const ko = translated({
   "error.refused": "토큰이 필요한 주소예요: {address}. 서버가 출력한 링크로 페이지를 여세요.",
   "error.unreachable": "여기서는 연결할 수 없어요: {address}. 그 주소에 노드가 없거나, 노드가 다른 출처의 페이지에 읽기를 허용하지 않아요. 노드가 직접 제공하는 페이지를 여세요.",
   "error.openAt": "{address} 열기",
-  "error.part": "페이지의 이 부분을 불러오지 못했어요. 페이지를 다시 불러오세요.",
+  "error.part": "페이지의 이 부분을 불러오지 못했어요. 페이지가 온 곳에서 응답이 없거나 파일이 없어요. 서버가 돌아온 뒤 페이지를 다시 불러오세요.",
   "error.notPossible": "지금은 할 수 없어요: {what}.",
   "error.notMerged": "병합하지 않았어요. 형제 버전을 읽지 못했어요. 담당 노드 {total}개 중 {up}개가 정상이고, {needed}개가 제때 응답해야 해요.",
   "error.mayBeLeft": "읽은 것만 병합해요. 닿지 않는 담당 노드: {total}개 중 {away}개. 그 노드에만 있는 형제 버전은 병합한 값 옆에 남아요.",

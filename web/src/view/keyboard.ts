@@ -1,4 +1,5 @@
 /** What single keys do. Off while a field has focus, and when the user has switched them off. */
+import { tick } from "svelte";
 import type { Verb } from "../model/scene.ts";
 import { chooseNode } from "./choose.ts";
 import type { ViewContext } from "./context.ts";
@@ -122,7 +123,8 @@ function back({ scene, actions }: ViewContext, inField: boolean): void {
 
 /** After the view has drawn what the action opened. */
 function focusSoon(id: string): void {
-  requestAnimationFrame(() => {
+  // Not a frame later: what is typed meanwhile would act as single keys.
+  void tick().then(() => {
     const field = document.getElementById(id);
     field?.focus();
     if (field instanceof HTMLInputElement) {

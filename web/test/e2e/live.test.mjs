@@ -94,6 +94,8 @@ describe("a page that a node serves", { timeout: 150_000 }, () => {
 
   it("keeps its picture when all connections are lost, and attaches again by itself", async () => {
     const { page, close } = await attached({ allow: LOST });
+    // Who serves the page is about to be gone: its parts are there before they are wanted.
+    await shows(page, () => performance.getEntriesByType("resource").some((one) => /RequestView.*\.js/.test(one.name)));
     await Promise.all(nodes.map((node) => node.stop("SIGKILL")));
     await shows(page, () => window.kvorum.scene.live.status === "lost");
     const { trouble, picture } = await sceneOf(page);
