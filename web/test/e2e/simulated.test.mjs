@@ -395,6 +395,7 @@ describe("the user's language", { timeout: 180_000 }, () => {
     const { page, close } = await open(stand.browser, stand.site.page, { language: "ko" });
     const said = () => page.getByRole("status").last().innerText();
     const facts = () => page.evaluate(() => [document.documentElement.lang, document.title]);
+    await shows(page, () => document.documentElement.lang === "ko");
     assert.deepEqual(await facts(), ["ko", "Kvorum: 한 페이지 안의 다중화 저장소"]);
     await page.keyboard.press("3");
     await page.getByRole("status").filter({ hasText: "노드 c 선택됨" }).waitFor({ state: "attached" });

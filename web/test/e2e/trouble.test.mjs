@@ -32,9 +32,9 @@ describe("a bad address", { timeout: 180_000 }, () => {
       const tab = await open(stand.browser, `${stand.site.page}${address}`, { language });
       const { trouble } = await sceneOf(tab.page);
       assert.equal(trouble?.code, code);
+      // Whatever is said, it is in the language of the page, whose words may come a moment later.
+      await shows(tab.page, (language) => document.documentElement.lang === language, language);
       assert.match(await words(tab.page), said);
-      // Whatever is said, it is in the language of the page.
-      assert.equal(await tab.page.evaluate(() => document.documentElement.lang), language);
       if (language === "ko") assert.doesNotMatch(await words(tab.page), /\b(is no|cannot be|of the script|at most|whole number)\b/);
       await startsAgain(tab.page);
       await tab.close();
