@@ -366,6 +366,10 @@ describe("a quorum above N", { timeout: 180_000 }, () => {
     const { page, close } = await still();
     await act(page, "setKeyspace", { r: 9 });
     await page.getByText("R 9 cannot be: a key has N 3 replicas").waitFor();
+    // Wherever one looks.
+    await act(page, "setView", "request");
+    await page.getByRole("alert").filter({ hasText: "R 9 cannot be" }).waitFor();
+    await act(page, "setView", "cluster");
     await act(page, "setKeyspace", { w: 3 });
     await shows(page, () => window.kvorum.scene.picture.keyspace.w === 3 && window.kvorum.scene.trouble === null);
     await act(page, "setKeyspace", { n: 2 });
