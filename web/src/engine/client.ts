@@ -4,6 +4,7 @@
  * A panicked module cannot be used again, so every new world after one gets a new worker.
  */
 import type { Command, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
+import workerUrl from "./worker.ts?worker&url";
 
 type OpenCommand = Extract<Command, { kind: "open" }>;
 
@@ -23,16 +24,29 @@ export interface EngineParts {
   hasWasm: boolean;
   /** `null` where there are no workers. */
   spawn: (() => WorkerLike) | null;
+  /** What comes of asking for the worker's script, to tell why it did not start. */
+  probe(): Promise<Probe>;
 }
+
+/** `silent`: nobody answers where the page came from; `missing`: somebody does, and has no such file. */
+export type Probe = "served" | "missing" | "silent";
+
+/** Longer than a server needs that is there. */
+const PROBE_MS_MAX = 3_000;
 
 /** What this browser can do. */
 export function browserParts(): EngineParts {
   return {
     hasWasm: typeof WebAssembly === "object" && typeof WebAssembly.instantiate === "function",
-    spawn:
-      typeof Worker === "function"
-        ? () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" })
-        : null,
+    spawn: typeof Worker === "function" ? () => new Worker(workerUrl, { type: "module" }) : null,
+    probe: async () => {
+      try {
+        const { ok } = await fetch(workerUrl, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PROBE_MS_MAX) });
+        return ok ? "served" : "missing";
+      } catch {
+        return "silent";
+      }
+    },
   };
 }
 
@@ -108,8 +122,8 @@ export class Engine {
     worker.onerror = (event) => {
       if (worker !== this.#worker) return;
       // A worker whose script did not load tells no message.
-      const code = event.message ? "panicked" : "noWorker";
-      this.#stop({ code, holes: { what: event.message || "", event: "0" } });
+      if (event.message) return this.#stop({ code: "panicked", holes: { what: event.message, event: "0" } });
+      void this.#onUnloaded({ code: "noWorker", holes: { what: "" } });
     };
     worker.onmessageerror = () => {
       if (worker === this.#worker) this.#stop({ code: "panicked", holes: { what: "", event: "0" } });
@@ -130,13 +144,30 @@ export class Engine {
       case "stopped":
         this.#isStopped = true;
         this.#settle();
+        if (post.trouble.code === "notLoaded") return void this.#onUnloaded(post.trouble);
         return this.#listener(post);
       case "frame":
         this.#listener(post);
         return worker.postMessage({ kind: "drawn" });
+      case "replay":
+        this.#listener(post);
+        if (post.post.kind === "frame") worker.postMessage({ kind: "drawn" });
+        return;
       default:
         return this.#listener(post);
     }
+  }
+
+  /** Something of the page did not come: why is known by asking for it once more. */
+  async #onUnloaded(trouble: Trouble): Promise<void> {
+    const worker = this.#worker;
+    this.#isStopped = true;
+    this.#settle();
+    const probe = await this.#parts.probe();
+    // Meanwhile another world may have been begun, or none wanted any more.
+    if (worker !== this.#worker || !this.#isStopped) return;
+    const code = probe === "silent" ? "serverGone" : probe === "missing" ? "notLoaded" : trouble.code;
+    this.#stop({ ...trouble, code });
   }
 
   #stop(trouble: Trouble): void {

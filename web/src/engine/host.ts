@@ -4,8 +4,13 @@
  * A turn has two ceilings, the virtual time that is due at the chosen speed and 8 ms of real time, so that a command never
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
-import type { Cluster as RealCluster, ClusterOptions, EventBatch, KeyPicture, NodePicture } from "kvorum";
-import type { Command, Fault, Goal, Post, Reproduction, Trouble } from "./protocol.ts";
+import type { Cluster as RealCluster, ClusterOptions, EventBatch, ReadResult } from "kvorum";
+import { BACK_EVENTS_MAX, backFrom } from "./back.ts";
+import { errorOf, isAnswer, isRefusal, refusalReason, troubleOf } from "./errors.ts";
+import type { Command, Fault, Goal, Post, Reproduction, Running, Trouble } from "./protocol.ts";
+import { Traces } from "./replay.ts";
+import { lastLineUs } from "./script.ts";
+import { frameOf, ownersUp, picturesOf } from "./snapshots.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -13,10 +18,14 @@ const TURN_MS = 8;
 const FRAME_MS = 16;
 /** Pictures are objects, and dear: ten a second are enough for what is read. */
 const PICTURE_EVERY_MS = 100;
+/** Of a large world they take long: then this much of the time is left for all else. */
+const PICTURE_REST = 4;
 /** Longest stretch that a turn makes good: after a hidden tab wakes up, time does not jump. */
 const CATCH_UP_MS = 100;
 /** Frames under way to the page. */
 const UNDRAWN_COUNT_MAX = 2;
+/** As long as a settled cluster is looked at before it is judged, about. */
+const JUDGEMENT_US = 1_500_000;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
 const SILENT_STEP_COUNT_MAX = 10_000;
 
@@ -57,6 +66,8 @@ interface Answer {
 interface Run {
   id: number;
   goal: Goal;
+  /** How far it is. */
+  part(): number;
 }
 
 export class Host {
@@ -72,10 +83,19 @@ export class Host {
   /** Virtual time that is due and not yet made, in µs: below one step of the clock it adds up. */
   #dueUs = 0;
   #picturedAt = -Infinity;
+  /** What the last pictures took. */
+  #pictureMs = 0;
   #selected: { key: string | null; node: number | null } = { key: null, node: null };
   #runs: Run[] = [];
   #isTurning = false;
   #last: Reproduction | null = null;
+  /** What the world was opened with. */
+  #script: string | null = null;
+  /** Counts ways back: one that is not the latest is not wanted any more. */
+  #replays = 0;
+  #traces = new Traces();
+  /** As the page has them. */
+  #owners: Uint8Array | null = null;
   /** Requests whose client waits. */
   readonly #asks = new Set<number>();
 
@@ -91,6 +111,9 @@ export class Host {
     }
     const cluster = this.#cluster;
     if (cluster === null) return this.#performNowhere(command);
+    // Whatever else is wanted goes on from what is shown; what is selected meanwhile is not.
+    if (command.kind !== "select" && command.kind !== "link" && command.kind !== "speed") this.#replays += 1;
+    if (command.kind === "ask" || command.kind === "merge" || command.kind === "fault") this.#traces.forgetAfter(cluster.eventCount);
     const life = this.#life;
     try {
       await this.#perform(cluster, command);
@@ -113,8 +136,12 @@ export class Host {
         return this.#shell.post({ kind: "playing", isPlaying: this.#isPlaying, speed: this.#speed }, []);
       case "step":
         return this.#step(cluster);
+      case "back":
+        return this.#back(cluster);
+      case "halt":
+        return this.#halt(cluster);
       case "run":
-        this.#runs.push({ id: command.id, goal: command.goal });
+        this.#begin(cluster, command.id, command.goal);
         return this.#goOn();
       case "ask":
         return this.#ask(cluster, command);
@@ -157,6 +184,8 @@ export class Host {
         return this.#shell.post({ kind: "answered", ask, outcome: "notDone", why: "loading", siblings: 0, atUs: 0 }, []);
       }
       case "step":
+      case "back":
+      case "halt":
       case "fault":
         // Nothing waits for these, and there is nothing yet that they could be done to.
         return;
@@ -173,6 +202,10 @@ export class Host {
     this.#runs = [];
     this.#undrawn = 0;
     this.#last = null;
+    this.#script = command.script;
+    this.#owners = null;
+    this.#replays += 1;
+    this.#traces = new Traces();
     this.#asks.clear();
     this.#isPlaying = command.isPlaying;
     this.#speed = command.speed;
@@ -182,15 +215,14 @@ export class Host {
       const cluster = await this.#shell.create({ ...command.world, ...script });
       if (life !== this.#life) return cluster.close();
       this.#cluster = cluster;
-      cluster.subscribe((batch: EventBatch) => {
-        if (batch.words.length > 0) this.#batches.push(batch.words);
-      });
+      this.#listen(cluster);
+      this.#traces.know([], cluster.eventCount);
       const options = cluster.options();
-      this.#shell.post({ kind: "opened", options, isPlaying: this.#isPlaying, speed: this.#speed }, []);
+      this.#shell.post({ kind: "opened", options, script: this.#script, isPlaying: this.#isPlaying, speed: this.#speed }, []);
       this.#turnAt = null;
       this.#dueUs = 0;
       this.#picturedAt = -Infinity;
-      if (command.goal !== null) this.#runs.push({ id: 0, goal: command.goal });
+      if (command.goal !== null) this.#begin(cluster, 0, command.goal);
       this.#last = reproductionOf(cluster);
       this.#show(cluster);
       this.#goOn();
@@ -199,7 +231,17 @@ export class Host {
     }
   }
 
+  #listen(cluster: Cluster): void {
+    cluster.subscribe((batch: EventBatch) => {
+      if (batch.words.length > 0) this.#batches.push(batch.words);
+    });
+  }
+
   // --- time ---
+
+  #begin(cluster: Cluster, id: number, goal: Goal): void {
+    this.#runs.push({ id, goal, part: partOf(cluster, goal) });
+  }
 
   /** Makes sure that a turn comes if there is anything to do. */
   #goOn(): void {
@@ -235,8 +277,79 @@ export class Host {
     const isOver = reached || cluster.eventCount === before;
     if (isOver) this.#runs.shift();
     this.#turnAt = null;
+    this.#tellRunning(isOver ? null : { goal: "until" in run.goal && run.goal.until === "end" ? "end" : "moment", part: run.part() });
     this.#post(cluster, isOver);
     if (isOver) this.#shell.post({ kind: "ran", id: run.id, reached }, []);
+  }
+
+  /** As often as pictures, and at the end. */
+  #tellRunning(running: Running | null): void {
+    if (running !== null && this.#shell.wallMs() - this.#picturedAt < PICTURE_EVERY_MS) return;
+    this.#shell.post({ kind: "running", running }, []);
+  }
+
+  #halt(cluster: Cluster): void {
+    const runs = this.#runs;
+    this.#runs = [];
+    this.#tellRunning(null);
+    this.#show(cluster);
+    for (const run of runs) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
+  }
+
+  async #back(cluster: Cluster): Promise<void> {
+    const [life, replay] = [this.#life, this.#replays];
+    const isWanted = (): boolean => life === this.#life && replay === this.#replays;
+    this.#isPlaying = false;
+    this.#shell.post({ kind: "playing", isPlaying: false, speed: this.#speed }, []);
+    this.#show(cluster);
+    try {
+      const back = await backFrom(cluster, this.#traces, {
+        create: (options) => this.#shell.create(options),
+        post: (post, transfer) => {
+          if (post.kind === "replay" && post.post.kind === "frame") this.#undrawn += 1;
+          this.#shell.post(post, transfer);
+        },
+        wallMs: () => this.#shell.wallMs(),
+        selected: () => this.#selected,
+        speed: () => this.#speed,
+        breathe: () => this.#breathe(isWanted),
+      });
+      if (life !== this.#life) return;
+      this.#shell.post({ kind: "replayed", isThere: back.kind === "there" }, []);
+      this.#shell.post({ kind: "running", running: null }, []);
+      if (back.kind === "there") return this.#turnBack(cluster, back.cluster, back.script);
+      if (back.kind === "unwanted") return;
+      const trouble: Trouble =
+        back.kind === "nothing" ? { code: "noBack", holes: {} } : { code: "tooFarBack", holes: { events: back.events, max: BACK_EVENTS_MAX } };
+      this.#shell.post({ kind: "trouble", trouble }, []);
+    } catch (error) {
+      if (life === this.#life) this.#onError(error);
+    }
+  }
+
+  /** The world as it was made again takes the place of the one that was shown. */
+  #turnBack(shown: Cluster, made: Cluster, script: string): void {
+    // Whoever still waits for an answer in the other world has it told by events in this one.
+    this.#life += 1;
+    this.#asks.clear();
+    for (const run of this.#runs.splice(0)) this.#shell.post({ kind: "ran", id: run.id, reached: false }, []);
+    shown.close();
+    this.#cluster = made;
+    this.#script = script;
+    this.#owners = null;
+    this.#batches = [];
+    this.#listen(made);
+    this.#last = reproductionOf(made);
+    this.#dueUs = 0;
+    this.#turnAt = null;
+    this.#show(made);
+  }
+
+  async #breathe(isWanted: () => boolean): Promise<boolean> {
+    do {
+      await new Promise<void>((resolve) => this.#shell.later(0, resolve));
+    } while (isWanted() && this.#undrawn >= UNDRAWN_COUNT_MAX);
+    return isWanted();
   }
 
   #turnPlay(cluster: Cluster): void {
@@ -253,9 +366,11 @@ export class Host {
 
   #step(cluster: Cluster): void {
     this.#isPlaying = false;
+    const before = cluster.eventCount;
     for (let count = 0; count < SILENT_STEP_COUNT_MAX && this.#batches.length === 0; count++) {
       if (!cluster.step()) break;
     }
+    this.#traces.onStep(before, cluster.eventCount, this.#batches.length > 0);
     this.#shell.post({ kind: "playing", isPlaying: false, speed: this.#speed }, []);
     this.#post(cluster, true);
   }
@@ -263,14 +378,12 @@ export class Host {
   // --- what is shown ---
 
   #post(cluster: Cluster, withPictures: boolean): void {
-    const words = joined(this.#batches);
+    const frame = frameOf(cluster, this.#batches);
     this.#batches = [];
-    const flights = whole(cluster.flights());
     this.#undrawn += 1;
-    const post: Post = { kind: "frame", words, flights, nowUs: cluster.now, events: cluster.eventCount };
-    this.#shell.post(post, [words.buffer, flights.buffer]);
+    this.#shell.post(frame, [frame.words.buffer, frame.flights.buffer]);
     const wall = this.#shell.wallMs();
-    if (withPictures || wall - this.#picturedAt >= PICTURE_EVERY_MS) this.#picture(cluster);
+    if (withPictures || wall - this.#picturedAt >= Math.max(PICTURE_EVERY_MS, PICTURE_REST * this.#pictureMs)) this.#picture(cluster);
   }
 
   /** Shows the world as it is, when it was changed from outside or stands still. */
@@ -279,22 +392,17 @@ export class Host {
   }
 
   #picture(cluster: Cluster): void {
+    const beganAt = this.#shell.wallMs();
+    const { owners, pictures } = picturesOf(cluster, this.#selected);
     this.#picturedAt = this.#shell.wallMs();
-    const { key, node } = this.#selected;
-    const picture = cluster.inspect();
-    const verdict = cluster.verdicts();
-    if (verdict.violations.length > 0) this.#giveUp(cluster);
-    this.#shell.post(
-      {
-        kind: "pictures",
-        cluster: picture,
-        key: key === null ? null : keyPictureOf(cluster, key),
-        askedKey: key,
-        node: node === null || node >= picture.nodes.length ? null : nodePictureOf(cluster, node, key),
-        verdict,
-      },
-      [],
-    );
+    this.#pictureMs = this.#picturedAt - beganAt;
+    if (pictures.verdict.violations.length > 0) this.#giveUp(cluster);
+    const known = this.#owners;
+    if (known?.length !== owners.length || owners.some((one, at) => one !== known[at])) {
+      this.#owners = owners;
+      this.#shell.post({ kind: "owners", owners }, []);
+    }
+    this.#shell.post(pictures, []);
   }
 
   /**
@@ -334,28 +442,35 @@ export class Host {
     await answered;
   }
 
-  /** The context must cover every sibling that is held anywhere, so all owners are read; failing that, a quorum. */
+  /**
+   * A read, then a put with the context of what was read: it may end what it has seen, and nothing else. All owners that are
+   * up are read, for a sibling may be with one of them only; failing that, as many as any read waits for.
+   */
   async #merge(cluster: Cluster, command: Extract<Command, { kind: "merge" }>): Promise<void> {
     const { ask, key, value, through, r, w } = command;
     const life = this.#life;
     const client = cluster.client(through);
-    const quorum = w === null ? {} : { w };
-    const reading = client.get(key, { r, run: false }).catch(() => client.get(key, { run: false }));
+    const { up, total } = ownersUp(cluster, key, through);
+    const read = (count: number): Promise<ReadResult> => client.get(key, { r: count, run: false });
+    const reading = up > r ? read(up).catch(() => read(r)) : read(Math.max(1, up));
     this.#remember(cluster);
-    const put = async (): Promise<Answer> => {
-      const { context, siblings } = await reading;
-      // Not all that is held anywhere could be read: a put now would leave some of it beside its own value.
-      const isAll = siblings.length >= (keyPictureOf(cluster, key)?.siblings.length ?? 0);
-      if (!isAll) throw Object.assign(new Error(), { code: "NOT_DONE", refusal: "outOfReach" });
-      return client.put(key, value, { ...quorum, context, run: false });
-    };
-    await reading.catch(() => undefined);
+    let found: ReadResult;
+    try {
+      found = await reading;
+    } catch (error) {
+      const { code } = errorOf(error);
+      if (life !== this.#life || code === "CLOSED") return;
+      if (!isAnswer(code)) throw error;
+      this.#shell.post({ kind: "trouble", trouble: { code: "notMerged", holes: { needed: Math.max(1, Math.min(up, r)), up, total } } }, []);
+      return this.#show(cluster);
+    }
     if (life !== this.#life) return;
+    const quorum = w === null ? {} : { w };
     this.#shell.post({ kind: "asked", ask, verb: "put", key, value, entry: through, needed: w, atUs: cluster.now }, []);
-    const answered = this.#answered(cluster, life, ask, put());
-    // The put leaves when the promise above has had its turn.
-    await Promise.resolve();
+    const answered = this.#answered(cluster, life, ask, client.put(key, value, { ...quorum, context: found.context, run: false }));
     this.#remember(cluster);
+    // What is out of reach was not read, and the put ends none of it.
+    if (up < total) this.#shell.post({ kind: "trouble", trouble: { code: "mayBeLeft", holes: { away: total - up, total } } }, []);
     await answered;
   }
 
@@ -417,51 +532,19 @@ export class Host {
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
     if (isRefusal(code) && this.#cluster !== null) {
-      const trouble: Trouble = { code: "notPossible", holes: { what: message } };
+      const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(message) };
       return this.#shell.post({ kind: "trouble", trouble }, []);
     }
     const last = this.#last;
     this.#cluster = null;
     this.#isPlaying = false;
     this.#runs = [];
-    this.#shell.post({ kind: "stopped", trouble: troubleOf(code, message, last), last }, []);
+    this.#shell.post({ kind: "stopped", trouble: troubleOf(code, message, last, this.#script), last }, []);
   }
-}
-
-function troubleOf(code: string | null, message: string, last: Reproduction | null): Trouble {
-  switch (code) {
-    case "BAD_SCRIPT":
-      return { code: "badScript", holes: { what: message } };
-    case "INVALID_ARGUMENT":
-    case "NOT_DONE":
-      return { code: "badLink", holes: { what: message } };
-    case "LOAD_FAILED":
-      return { code: "noWasm", holes: { what: message } };
-    default:
-      // A panic, or what only a panic leaves behind.
-      return { code: "panicked", holes: { what: message, event: String(last?.events ?? 0) } };
-  }
-}
-
-/** Nothing was done, and the world goes on. */
-function isRefusal(code: string | null): boolean {
-  return code === "NOT_DONE" || code === "INVALID_ARGUMENT";
-}
-
-function isAnswer(code: string | null): boolean {
-  return isRefusal(code) || code === "IN_DOUBT";
 }
 
 function speedOf(speed: number): number {
   return Math.min(100, Math.max(0.1, speed));
-}
-
-function errorOf(error: unknown): { code: string | null; refusal: string | null; message: string } {
-  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
-  if (!(error instanceof Error)) return { code: null, refusal: null, message: String(error) };
-  const code = "code" in error ? text(error.code) : null;
-  const refusal = "refusal" in error ? text(error.refusal) : null;
-  return { code, refusal, message: error.message };
 }
 
 function reproductionOf(cluster: Cluster): Reproduction {
@@ -473,38 +556,12 @@ function reproductionOf(cluster: Cluster): Reproduction {
   };
 }
 
-/** A picture of one key or node that cannot be taken now (the node is stopped) is no trouble of the whole. */
-function keyPictureOf(cluster: Cluster, key: string): KeyPicture | null {
-  return unlessRefused(() => cluster.inspect({ key }));
+/** How far a run to a goal is: by events, or by virtual time up to the last line of the script and its judgement. */
+function partOf(cluster: Cluster, goal: Goal): () => number {
+  const { now, eventCount } = cluster;
+  const done = (is: number, from: number, to: number): number => (to <= from ? 1 : Math.min(1, (is - from) / (to - from)));
+  if ("events" in goal) return () => done(cluster.eventCount, eventCount, goal.events);
+  const until = goal.until === "end" ? lastLineUs(cluster.script()) + JUDGEMENT_US : goal.until;
+  return () => done(cluster.now, now, until);
 }
 
-function nodePictureOf(cluster: Cluster, node: number, key: string | null): NodePicture | null {
-  return unlessRefused(() => cluster.inspect(key === null ? { node } : { node, key }));
-}
-
-function unlessRefused<T>(take: () => T): T | null {
-  try {
-    return take();
-  } catch (error) {
-    if (isRefusal(errorOf(error).code)) return null;
-    throw error;
-  }
-}
-
-/** All words in one array of its own, to be given away. */
-function joined(batches: readonly Uint32Array[]): Uint32Array<ArrayBuffer> {
-  const words = new Uint32Array(batches.reduce((sum, batch) => sum + batch.length, 0));
-  let at = 0;
-  for (const batch of batches) {
-    words.set(batch, at);
-    at += batch.length;
-  }
-  return words;
-}
-
-/** An array of its own, to be given away: a view of the module's memory cannot be. */
-function whole(array: Float64Array): Float64Array<ArrayBuffer> {
-  const { buffer } = array;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === array.byteLength) return new Float64Array(buffer);
-  return new Float64Array(array);
-}

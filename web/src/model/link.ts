@@ -7,7 +7,7 @@ import type { Resolve } from "kvorum";
 import { isRecord } from "../engine/json.ts";
 import type { Reason, Reproduction, Trouble, WorldOptions } from "../engine/protocol.ts";
 import { KEY_BYTES_MAX, bytesOf } from "./draft.ts";
-import type { Scene } from "./scene.ts";
+import { type Scene, SLOT_COUNT } from "./scene.ts";
 
 const PREFIX = "#v1.";
 /** Characters of a link that are looked at. */
@@ -144,6 +144,11 @@ function parseLink(value: unknown): Parsed<Link> {
   if (!language.ok) return language;
   const view = optional(value, "view", oneOf(["cluster", "request"] as const));
   if (!view.ok) return view;
+  // Of a drawn world N is not known before it is opened.
+  const most = options.value.n ?? (value["options"] === undefined ? 50 : Math.min(3, options.value.nodes ?? 5));
+  for (const [name, count] of Object.entries(quorum.value ?? {})) {
+    if (count > most) return bad("range", { field: `quorum.${name}`, least: 1, most });
+  }
   return good({
     world: { seed: seed.value, ...options.value },
     script: script.value,
@@ -175,10 +180,12 @@ function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
   if (!w.ok) return w;
   const resolve = optional(value, "resolve", oneOf<Resolve>(["lww", "siblings"]));
   if (!resolve.ok) return resolve;
-  const partitions = optional(value, "partitions", whole(64, 16_384));
+  const partitions = optional(value, "partitions", whole(64, SLOT_COUNT));
   if (!partitions.ok) return partitions;
-  const memtableBytes = optional(value, "memtableBytes", whole(1, 64 << 20));
+  const memtableBytes = optional(value, "memtableBytes", whole(1_024, 64 << 20));
   if (!memtableBytes.ok) return memtableBytes;
+  const unfit = unfitOptions({ nodes: nodes.value, n: n.value, r: r.value, w: w.value, partitions: partitions.value });
+  if (unfit !== null) return unfit;
   return good(
     withoutNull({
       nodes: nodes.value,
@@ -190,6 +197,17 @@ function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
       memtableBytes: memtableBytes.value,
     }),
   );
+}
+
+/** Options that are whole numbers each, and do not go together. What is left out is as core has it. */
+function unfitOptions(options: { nodes: number | null; n: number | null; r: number | null; w: number | null; partitions: number | null }): Parsed<never> | null {
+  const nodes = options.nodes ?? 5;
+  const n = options.n ?? Math.min(3, nodes);
+  for (const [field, value, most] of [["n", options.n, nodes], ["r", options.r, n], ["w", options.w, n]] as const) {
+    if (value !== null && value > most) return bad("range", { field, least: 1, most });
+  }
+  const { partitions } = options;
+  return partitions !== null && !Number.isInteger(Math.log2(partitions)) ? bad("powerOfTwo", { field: "partitions" }) : null;
 }
 
 /** 64 bits, as decimal or `0x` text. Never a JSON number, which may have lost its last digits before it came here. */

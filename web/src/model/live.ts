@@ -6,6 +6,7 @@
  * takes is not.
  */
 import type { ClusterPicture, CopyPicture, KeyPicture, NodePicture, NodeSummary } from "kvorum";
+import { areSame } from "../engine/lists.ts";
 import type { LivePost } from "../engine/live.ts";
 import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
@@ -146,7 +147,9 @@ export class LiveModel {
 
   trouble(): Trouble | null {
     if (this.#isRefused) return { code: "refused", holes: { address: this.#address } };
-    return this.#status() === "lost" ? { code: "connectionLost", holes: { address: this.#address } } : null;
+    const status = this.#status();
+    if (status === "unreachable") return { code: "unreachable", holes: { address: this.#address } };
+    return status === "lost" ? { code: "connectionLost", holes: { address: this.#address } } : null;
   }
 
   takeNews(): News[] {
@@ -186,7 +189,15 @@ export class LiveModel {
   }
 
   on(post: LivePost): void {
+    const before = this.#status();
     if ("atMs" in post) this.tick(post.atMs);
+    this.#hear(post);
+    const now = this.#status();
+    if (now === "lost" && before !== "lost") this.#history.tell({ kind: "connectionLost", address: this.#address });
+    if (now === "attached" && before === "lost") this.#history.tell({ kind: "connectionBack", address: this.#address });
+  }
+
+  #hear(post: LivePost): void {
     switch (post.kind) {
       case "attached":
         return this.#onAttached(post);
@@ -351,8 +362,11 @@ export class LiveModel {
         if (isOwn && by !== undefined && of !== undefined) suspicions.set(`${by} ${of}`, { by, of, own: one.own });
       }
     }
+    // Every poll brings them anew, and thousands of them are drawn: the same ones stay the same object.
+    const known = this.#picture?.owners;
     this.#picture = {
       ...base,
+      owners: known !== undefined && areSame(known, base.owners) ? known : base.owners,
       nodes: base.nodes.map((node) => this.#summary(node)),
       suspicions: [...suspicions.values()],
       requests: {
@@ -379,7 +393,9 @@ export class LiveModel {
   #status(attached = [...this.#members.values()].filter((member) => member.isAttached).length): LiveFacts["status"] {
     if (this.#isRefused) return "refused";
     if (attached > 0) return "attached";
-    return this.#heardMs === null && ![...this.#members.values()].some((member) => member.retryAtMs !== null) ? "attaching" : "lost";
+    if (this.#heardMs !== null) return "lost";
+    // A connection that never was is not one that was lost. The browser does not tell a page why it came to none.
+    return [...this.#members.values()].some((member) => member.retryAtMs !== null) ? "unreachable" : "attaching";
   }
 
   #setClock(member: Member, us: number, atMs: number): void {

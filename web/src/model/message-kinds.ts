@@ -1,16 +1,28 @@
 /** What kinds of peer messages look like and are called. Numbers as in traces: control as they are, data from 256. */
+import { MESSAGE_KINDS } from "kvorum";
 import type { Flight } from "./scene.ts";
 
-export const DATA = 256;
+/** Messages that carry a request; those below are control. */
+const DATA = 256;
+
+const NUMBERS: ReadonlyMap<string, number> = new Map(Object.entries(MESSAGE_KINDS).map(([number, name]) => [name, Number(number)]));
+
+/** The package has the one table of kinds; a name that is not in it is a mistake of this page's. */
+function numberOf(name: string): number {
+  const number = NUMBERS.get(name);
+  if (number === undefined) throw new Error(`the package has no message ${name}`);
+  return number;
+}
+
 export const MESSAGE = {
-  gossip: 10,
-  probe: 11,
-  write: DATA + 1,
-  writeAnswer: DATA + 2,
-  read: DATA + 3,
-  readAnswer: DATA + 4,
-  forward: DATA + 5,
-  forwardAnswer: DATA + 6,
+  gossip: numberOf("Gossip"),
+  probe: numberOf("Probe"),
+  write: numberOf("Write"),
+  writeAnswer: numberOf("WriteAnswer"),
+  read: numberOf("Read"),
+  readAnswer: numberOf("ReadAnswer"),
+  forward: numberOf("Forward"),
+  forwardAnswer: numberOf("ForwardAnswer"),
 } as const;
 
 export interface Look {
@@ -38,49 +50,32 @@ export type FlightLabel = (typeof FLIGHT_LABELS)[number];
 const look = (glyph: Flight["glyph"], label: FlightLabel): Look => ({ glyph, label });
 const OTHER = look("probe", "flight.other");
 
-const LOOKS: ReadonlyMap<number, Look> = new Map([
-  [1, look("probe", "flight.gossip")],
-  [2, look("probe", "flight.gossip")],
-  [3, look("probe", "flight.gossip")],
-  [4, look("probe", "flight.gossip")],
-  [5, look("probe", "flight.gossip")],
-  [10, look("probe", "flight.gossip")],
-  [11, look("probe", "flight.probe")],
-  [12, look("probe", "flight.probe")],
-  [13, look("probe", "flight.probe")],
-  [14, look("probe", "flight.probe")],
-  [15, look("probe", "flight.gossip")],
-  [16, look("probe", "flight.gossip")],
-  [17, look("probe", "flight.gossip")],
-  [18, look("probe", "flight.gossip")],
-  [19, look("probe", "flight.gossip")],
-  [20, look("probe", "flight.gossip")],
-  [21, look("probe", "flight.gossip")],
-  [22, look("probe", "flight.gossip")],
-  [23, look("probe", "flight.gossip")],
-  [DATA + 1, look("request", "flight.write")],
-  [DATA + 2, look("ack", "flight.ack")],
-  [DATA + 3, look("request", "flight.read")],
-  [DATA + 4, look("answer", "flight.readAnswer")],
-  [DATA + 5, look("request", "flight.forward")],
-  [DATA + 6, look("ack", "flight.answer")],
-  [DATA + 7, look("probe", "flight.repair")],
-  [DATA + 8, look("probe", "flight.repair")],
-  [DATA + 9, look("probe", "flight.repair")],
-  [DATA + 10, look("probe", "flight.repair")],
-  [DATA + 11, look("probe", "flight.repair")],
-  [DATA + 12, look("probe", "flight.repair")],
-  [DATA + 13, look("request", "flight.repair")],
-  [DATA + 14, look("answer", "flight.repair")],
-  [DATA + 15, look("request", "flight.request")],
-  [DATA + 16, look("answer", "flight.answer")],
-  [DATA + 17, look("request", "flight.request")],
-  [DATA + 18, look("answer", "flight.answer")],
+const GOSSIP = look("probe", "flight.gossip");
+const PROBE = look("probe", "flight.probe");
+const REPAIR = look("probe", "flight.repair");
+
+const LOOKS: ReadonlyMap<string, Look> = new Map([
+  ...["Join", "Welcome", "Refused", "Who", "Here", "Gossip"].map((name) => [name, GOSSIP] as const),
+  ...["Probe", "Ack", "ProbeFor", "ProbedFor"].map((name) => [name, PROBE] as const),
+  ...["Fetch", "Topology", "Prepare", "Promise", "Accept", "Accepted", "Reject", "Reports", "Joining"].map((name) => [name, GOSSIP] as const),
+  ["Write", look("request", "flight.write")],
+  ["WriteAnswer", look("ack", "flight.ack")],
+  ["Read", look("request", "flight.read")],
+  ["ReadAnswer", look("answer", "flight.readAnswer")],
+  ["Forward", look("request", "flight.forward")],
+  ["ForwardAnswer", look("ack", "flight.answer")],
+  ...["TreeDigest", "TreeRoots", "TreeBranches", "TreeLeaves", "TreeKeys", "TreeWant"].map((name) => [name, REPAIR] as const),
+  ["Pull", look("request", "flight.repair")],
+  ["PullPage", look("answer", "flight.repair")],
+  ["Scan", look("request", "flight.request")],
+  ["ScanPage", look("answer", "flight.answer")],
+  ["Count", look("request", "flight.request")],
+  ["CountAnswer", look("answer", "flight.answer")],
 ]);
 
 /** How a message of that kind is drawn; one that this page does not know yet is a small ring. */
 export function lookOf(message: number): Look {
-  return LOOKS.get(message) ?? OTHER;
+  return LOOKS.get(MESSAGE_KINDS[message] ?? "") ?? OTHER;
 }
 
 /** Whose request number a message carries: a question's sender's, an answer's receiver's. */

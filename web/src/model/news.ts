@@ -5,4 +5,6 @@ export type News =
   | { kind: "hintDelivered"; by: number; to: number; key: string }
   | { kind: "requestEnded"; number: number; outcome: "done" | "notDone" | "unknown"; votes: number; needed: number }
   | { kind: "siblings"; key: string; count: number }
+  | { kind: "connectionLost"; address: string }
+  | { kind: "connectionBack"; address: string }
   | { kind: "violation"; checker: string };

@@ -7,15 +7,14 @@
  * Knows no cluster: who owns what and which quorum holds is asked from a `Surroundings`.
  */
 import { MESSAGE, isAnswer } from "./message-kinds.ts";
+import { MessageNames } from "./message-names.ts";
+import type { Put } from "../engine/script.ts";
 import type { Leg, RequestModel, Verb } from "./scene.ts";
+import { Syncs } from "./syncs.ts";
 import { NODE_UNKNOWN, type Strings, type TraceEvent, textOf } from "./trace.ts";
 
 /** Older ones are forgotten: a day of looking at a busy cluster must not fill the tab. */
 export const REQUEST_COUNT_MAX = 2_000;
-/** Messages whose request is remembered; more cannot be on their way and be drawn. */
-const MESSAGE_COUNT_MAX = 10_000;
-/** Requests of one turn, and messages of one of them, that wait for the turn's own events. */
-const UNCLAIMED_COUNT_MAX = 200;
 /** Bytes of a key that an event carries. */
 const KEY_BYTES_TRACED = 64;
 
@@ -79,19 +78,17 @@ export class Requests {
   /** Oldest first. */
   #all: Tracked[] = [];
   readonly #byName = new Map<string, Tracked>();
-  readonly #byMessage = new Map<bigint, number>();
+  readonly #messages = new MessageNames();
   readonly #asks = new Map<number, Tracked>();
   readonly #ops = new Map<number, Tracked>();
   /** Those that have not ended. */
   readonly #running = new Set<Tracked>();
   readonly #changed = new Set<Tracked>();
-  /** Messages of requests that are not known yet: a simulator tells of a turn's messages before the turn's own events. */
-  readonly #unclaimed = new Map<string, bigint[]>();
-  readonly #syncedAt = new Map<number, number>();
-  /** Copies that were acknowledged, by node, in case their sync is told of later in the same turn. */
-  readonly #acknowledged = new Map<number, { tracked: Tracked; leg: Leg; us: number }[]>();
+  readonly #syncs = new Syncs<{ tracked: Tracked; leg: Leg }>();
   /** Who is Down, by who thinks so. */
   readonly #downs = new Map<number, Set<number>>();
+  /** Values that a script puts, by when and where. */
+  readonly #puts = new Map<string, string>();
   #number = 0;
   #shown: RequestModel[] = [];
   #isChanged = false;
@@ -115,9 +112,14 @@ export class Requests {
 
   /** The request that a message under way belongs to. */
   requestOfMessage(id: bigint): RequestModel | null {
-    const number = this.#byMessage.get(id);
+    const number = this.#messages.requestOf(id);
     const first = this.#all[0]?.model.number ?? 0;
     return number === undefined ? null : (this.#all[number - first]?.model ?? null);
+  }
+
+  /** What a script puts: events carry no values. */
+  scripted(puts: readonly Put[]): void {
+    for (const put of puts) this.#puts.set(putName(put.atUs, put.node, tracedKey(put.key)), put.value);
   }
 
   /** The page has asked a node. Its events come later. */
@@ -215,6 +217,7 @@ export class Requests {
         startedUs: event.us,
         needed: this.#around.quorum(verb),
       });
+    if (verb === "put") tracked.model.value ??= this.#puts.get(putName(event.us, event.node, key)) ?? null;
     tracked.op = event.op;
     tracked.model.startedUs = event.us;
     this.#ops.set(event.op, tracked);
@@ -383,18 +386,10 @@ export class Requests {
     if (event.request === 0n) return;
     const name = nameOf(isAnswer(event.message) ? event.to : event.from, event.request);
     const tracked = this.#byName.get(name);
-    if (tracked === undefined) {
-      this.#unclaimed.set(name, [...(this.#unclaimed.get(name) ?? []), event.id].slice(-UNCLAIMED_COUNT_MAX));
-      return trim(this.#unclaimed, UNCLAIMED_COUNT_MAX);
-    }
-    this.#claim(tracked, event.id);
+    if (tracked === undefined) return this.#messages.wait(name, event.id);
+    this.#messages.claim(event.id, tracked.model.number);
     const leg = tracked.model.legs.find((one) => one.node === event.from);
     if (event.message === MESSAGE.writeAnswer && leg !== undefined) this.#onAcknowledged(tracked, leg, event.us);
-  }
-
-  #claim(tracked: Tracked, message: bigint): void {
-    this.#byMessage.set(message, tracked.model.number);
-    trim(this.#byMessage, MESSAGE_COUNT_MAX);
   }
 
   #onReceived(event: Of<"received">): void {
@@ -421,22 +416,16 @@ export class Requests {
   /** A copy is durable at the moment at which its node says so: the ack leaves in the turn that ends the sync. */
   #onAcknowledged(tracked: Tracked, leg: Leg, us: number): void {
     if (leg.syncedUs !== null) return;
-    if (this.#syncedAt.get(leg.node) === us) {
-      leg.syncedUs = us;
-      return this.#mark(tracked);
-    }
-    const now = (this.#acknowledged.get(leg.node) ?? []).filter((one) => one.us === us);
-    this.#acknowledged.set(leg.node, [...now, { tracked, leg, us }]);
+    if (this.#syncs.onAcknowledged(leg.node, us, { tracked, leg })) this.#markSynced(tracked, leg, us);
   }
 
   #onLogSynced(node: number, us: number): void {
-    this.#syncedAt.set(node, us);
-    for (const { tracked, leg, us: at } of this.#acknowledged.get(node) ?? []) {
-      if (at !== us) continue;
-      leg.syncedUs = us;
-      this.#mark(tracked);
-    }
-    this.#acknowledged.delete(node);
+    for (const { tracked, leg } of this.#syncs.onSynced(node, us)) this.#markSynced(tracked, leg, us);
+  }
+
+  #markSynced(tracked: Tracked, leg: Leg, us: number): void {
+    leg.syncedUs = us;
+    this.#mark(tracked);
   }
 
   /** A node that stopped answers nobody: what clients had asked there ends with nobody knowing how. */
@@ -473,8 +462,7 @@ export class Requests {
     const name = nameOf(this.#around.placeOf(event.node), event.request);
     tracked.names.push(name);
     this.#byName.set(name, tracked);
-    for (const message of this.#unclaimed.get(name) ?? []) this.#claim(tracked, message);
-    this.#unclaimed.delete(name);
+    this.#messages.claimWaiting(name, tracked.model.number);
   }
 
   #leg(tracked: Tracked, node: number, us: number, how: { hedged?: boolean; standsFor?: number | null }): Leg {
@@ -553,6 +541,10 @@ function copyOf(model: RequestModel): RequestModel {
   };
 }
 
+function putName(us: number, node: number, key: string): string {
+  return `${us} ${node} ${key}`;
+}
+
 function nameOf(place: number, request: bigint): string {
   return `${place}/${request}`;
 }
@@ -563,12 +555,4 @@ const UTF8 = new TextEncoder();
 export function tracedKey(key: string): string {
   const bytes = UTF8.encode(key);
   return bytes.length <= KEY_BYTES_TRACED ? key : textOf(bytes.subarray(0, KEY_BYTES_TRACED));
-}
-
-/** Forgets the oldest entries of a map beyond a count. */
-export function trim<K, V>(map: Map<K, V>, countMax: number): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= countMax) return;
-    map.delete(oldest);
-  }
 }

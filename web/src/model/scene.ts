@@ -5,9 +5,12 @@
  * the same scene; what a live one cannot say is `null` and then not drawn.
  */
 import type { ClusterPicture, KeyPicture, NodePicture, Resolve, Verdict } from "kvorum";
-import type { Reason, Trouble, Verb } from "../engine/protocol.ts";
+import type { Reason, Running, Trouble, Verb } from "../engine/protocol.ts";
 
-export type { Reason, Trouble, Verb };
+export type { Reason, Running, Trouble, Verb };
+/** Places that a key's hash can have on the ring, and so the most partitions that there can be. */
+export const SLOT_COUNT = 16_384;
+
 export type Mode = "simulated" | "live";
 
 /** One message under way, or one that was lost a moment ago. */
@@ -84,7 +87,8 @@ export type TimelineMark =
 
 export interface LiveFacts {
   address: string;
-  status: "attaching" | "attached" | "lost" | "refused";
+  /** `unreachable`: nobody there has ever spoken to this page; `lost`: somebody had. */
+  status: "attaching" | "attached" | "lost" | "unreachable" | "refused";
   /** Seconds since the last event, and until the next try, when lost. */
   lastEventMs: number;
   retryInMs: number | null;
@@ -123,6 +127,8 @@ export interface Scene {
   nowUs: number;
   events: number;
   isPlaying: boolean;
+  /** On its way to the end, to a link's moment or back, and how far; `null` if it only plays or stands. */
+  running: Running | null;
   /** 0.1 to 100. */
   speed: number;
   seed: string;
@@ -154,8 +160,18 @@ export interface Actions {
   play(): void;
   pause(): void;
   step(): void;
+  /** To before the last event. The world is made again up to there, see `running`. */
+  stepBack(): void;
+  /** To the end of the script and its judgement. */
+  runToEnd(): void;
+  /** Another world: the run that the seed alone makes, faults and clients included, to its end. */
+  runSeed(): void;
+  /** Ends what is `running`, where it is. */
+  halt(): void;
   setSpeed(speed: number): void;
   startAgain(seed?: string): void;
+  /** A run that comes with the page, to look at where there is no cluster. */
+  openRecorded(): void;
   /** `shown`: it is in the address bar only; `none`: there is none. */
   copyLink(): Promise<"copied" | "shown" | "none">;
   setMode(mode: Mode, address?: string): void;

@@ -1,6 +1,8 @@
 /** A simulated cluster as the page knows it: made of the worker's posts, one after the other. */
 import type { ClusterPicture, KeyPicture, NodePicture, ResolvedOptions, Verdict } from "kvorum";
-import { FLIGHT_WIDTH, type Post } from "../engine/protocol.ts";
+import { unpackLists, unpackRepair } from "../engine/lists.ts";
+import { FLIGHT_WIDTH, type PicturesPost, type Post } from "../engine/protocol.ts";
+import { putsOf } from "../engine/script.ts";
 import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
 import type { News } from "./news.ts";
@@ -31,6 +33,8 @@ export class WorldModel {
   latest: number | null = null;
   #history = new History();
   #violations = 0;
+  #owners: number[][] = [];
+  #packed: Uint32Array = new Uint32Array();
   readonly #byAsk = new Map<number, number>();
   #lost: Flight[] = [];
   #wayUs = WAY_US;
@@ -51,6 +55,7 @@ export class WorldModel {
     switch (post.kind) {
       case "opened":
         this.options = post.options;
+        if (post.script !== null) this.#history.requests.scripted(putsOf(post.script));
         this.isPlaying = post.isPlaying;
         this.speed = post.speed;
         return;
@@ -64,13 +69,16 @@ export class WorldModel {
         this.events = post.events;
         this.flights = [...this.#flightsOf(post.flights), ...this.#lostFlights()];
         return;
+      case "owners":
+        this.#owners = unpackLists(post.owners);
+        return;
       case "pictures":
-        this.picture = post.cluster;
+        this.picture = { ...post.cluster, owners: this.#owners };
         this.keyPicture = post.key;
         this.askedKey = post.askedKey;
-        this.nodePicture = post.node;
+        this.nodePicture = this.#inside(post.node);
         this.verdict = post.verdict;
-        this.#history.onPicture(post.cluster);
+        this.#history.onPicture(this.picture);
         return this.#judge(post.verdict);
       case "asked":
         return this.#onAsked(post);
@@ -80,10 +88,23 @@ export class WorldModel {
         this.isPlaying = false;
         return;
       case "ran":
+      case "running":
+      case "replay":
+      case "replayed":
       case "link":
       case "trouble":
         return;
     }
+  }
+
+  /** Thousands of partitions are unpacked only when one of them has changed. */
+  #inside(node: PicturesPost["node"]): NodePicture | null {
+    if (node === null) return null;
+    const known = this.#packed;
+    const isSame = this.nodePicture?.name === node.name && known.length === node.repair.length && node.repair.every((word, at) => word === known[at]);
+    const repair = isSame ? (this.nodePicture?.repair ?? []) : unpackRepair(node.repair);
+    this.#packed = node.repair;
+    return { ...node, repair };
   }
 
   #onAsked(post: Extract<Post, { kind: "asked" }>): void {

@@ -1,9 +1,11 @@
 /** What single keys do. Off while a field has focus, and when the user has switched them off. */
+import { tick } from "svelte";
 import type { Verb } from "../model/scene.ts";
 import { chooseNode } from "./choose.ts";
 import type { ViewContext } from "./context.ts";
 import { faultsOf } from "./faults.ts";
 import { changeSpeed, step, toggle } from "./time.ts";
+import { halt, stepBack, toEnd } from "./travel.ts";
 import { ui } from "./ui.svelte.ts";
 
 const VERBS: Readonly<Record<string, Verb>> = { p: "put", g: "get", d: "del" };
@@ -34,10 +36,19 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
   const isLive = scene.mode === "live";
   switch (key) {
     case " ":
-      toggle(view);
+      if (scene.running !== null) halt(view);
+      else toggle(view);
       return true;
     case ".":
       step(view);
+      return true;
+    case ",":
+      if (isLive) return false;
+      stepBack(view);
+      return true;
+    case "e":
+      if (isLive) return false;
+      toEnd(view);
       return true;
     case "[":
     case "]":
@@ -112,7 +123,8 @@ function back({ scene, actions }: ViewContext, inField: boolean): void {
 
 /** After the view has drawn what the action opened. */
 function focusSoon(id: string): void {
-  requestAnimationFrame(() => {
+  // Not a frame later: what is typed meanwhile would act as single keys.
+  void tick().then(() => {
     const field = document.getElementById(id);
     field?.focus();
     if (field instanceof HTMLInputElement) {

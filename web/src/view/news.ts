@@ -18,6 +18,10 @@ export function sentenceOf(scene: Scene, news: News): string {
         : t(news.outcome === "notDone" ? "say.notDone" : "say.unknown", { number: news.number });
     case "siblings":
       return t("say.siblings", { key: news.key, count: news.count });
+    case "connectionLost":
+      return t("say.connectionLost", { address: news.address });
+    case "connectionBack":
+      return t("say.connectionBack", { address: news.address });
     case "violation":
       return t("say.violation", { checker: news.checker });
   }

@@ -15,7 +15,4 @@ function phraseOf({ code, holes }: Reason): string {
   return lookUp(key, "reason.damaged", { ...holes, field: holes["field"] ?? t("reason.it") });
 }
 
-/** Of something that was asked for; what is drawn goes on. */
-export function isPassing({ code }: Trouble): boolean {
-  return code === "notPossible" || code === "noLink";
-}
+export { isPassing } from "../model/passing.ts";

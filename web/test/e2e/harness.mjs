@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
+import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -35,19 +36,21 @@ export const PATIENCE_MS = 30_000;
 /**
  * Serves folders by prefix. The page lies in a folder of its own, so that an absolute path in it is found out.
  * @param {Record<string, string>} folders
+ * @param {number} port 0: any that is free.
  */
-export async function serve(folders = { "/some/folder/": DIST, "/npm/": PACKAGE }) {
+export async function serve(folders = { "/some/folder/": DIST, "/npm/": PACKAGE }, port = 0) {
   // A test that failed must not keep the process.
   const server = createServer((request, response) => {
     void answer(folders, request.url ?? "/", response);
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(undefined)));
   server.unref();
   const address = server.address();
   assert(typeof address === "object" && address !== null);
   const origin = `http://127.0.0.1:${address.port}`;
   return {
     origin,
+    port: address.port,
     page: `${origin}/some/folder/index.html`,
     close: () => new Promise((resolve) => {
       server.closeAllConnections();
@@ -73,6 +76,25 @@ async function answer(folders, url, response) {
     response.writeHead(404, { "content-type": "text/plain" });
     response.end("not found");
   }
+}
+
+/**
+ * A browser and the built page on a static host, for all tests of a file: what is in it is there once they begin.
+ * @param {{ flags?: string[] }} [how] Flags of the browser beside the usual ones.
+ * @returns {{ browser: import("playwright-core").Browser, site: Awaited<ReturnType<typeof serve>> }}
+ */
+export function fixture({ flags = [] } = {}) {
+  /** @type {any} */
+  const made = {};
+  before(async () => {
+    made.browser = await launch(...flags);
+    made.site = await serve();
+  });
+  after(async () => {
+    await made.browser?.close();
+    await made.site?.close();
+  });
+  return made;
 }
 
 export function launch(...more) {

@@ -5,23 +5,21 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { threeNodes } from "./cluster.mjs";
-import { DIST, POLICY, act, launch, open, sceneOf, shows } from "./harness.mjs";
+import { DIST, POLICY, act, fixture, open, sceneOf, shows } from "./harness.mjs";
 
 /** A binary that carries another page than `web/dist`, or none, is given this one: for work on the page alone. */
 const IS_DIST_SERVED = process.env.KVORUM_PAGE === "dist";
 
-let browser;
+// A page that is put in comes from no address, and such a one may not ask this machine.
+const stand = fixture({ flags: IS_DIST_SERVED ? ["--disable-features=LocalNetworkAccessChecks"] : [] });
 let folder;
 let nodes = [];
 
 before(async () => {
-  // A page that is put in comes from no address, and such a one may not ask this machine.
-  browser = await launch(...(IS_DIST_SERVED ? ["--disable-features=LocalNetworkAccessChecks"] : []));
   folder = await mkdtemp(join(tmpdir(), "kvorum-page-"));
   nodes = await threeNodes(folder);
 });
 after(async () => {
-  await browser?.close();
   await Promise.all(nodes.map((node) => node.stop()));
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
@@ -38,7 +36,7 @@ async function attached(options = {}) {
       const headers = { "content-type": TYPES[extname(file)] ?? "text/plain", "content-security-policy": POLICY };
       await route.fulfill({ headers, body: await readFile(join(DIST, file)) });
     });
-  const tab = await open(browser, `http://${admin}/`, { ...options, ...(IS_DIST_SERVED ? { before: serveDist } : {}) });
+  const tab = await open(stand.browser, `http://${admin}/`, { ...options, ...(IS_DIST_SERVED ? { before: serveDist } : {}) });
   await shows(tab.page, () => window.kvorum.scene.live?.status === "attached" && window.kvorum.scene.picture?.nodes.length === 3);
   return tab;
 }
@@ -96,14 +94,40 @@ describe("a page that a node serves", { timeout: 150_000 }, () => {
 
   it("keeps its picture when all connections are lost, and attaches again by itself", async () => {
     const { page, close } = await attached({ allow: LOST });
+    // Who serves the page is about to be gone: its parts are there before they are wanted.
+    await shows(page, () => performance.getEntriesByType("resource").some((one) => /RequestView.*\.js/.test(one.name)));
     await Promise.all(nodes.map((node) => node.stop("SIGKILL")));
     await shows(page, () => window.kvorum.scene.live.status === "lost");
     const { trouble, picture } = await sceneOf(page);
     assert.equal(trouble.code, "connectionLost");
     assert.equal(picture.nodes.length, 3);
+    // It is said wherever one looks, and nothing there asks to write.
+    await act(page, "setView", "request");
+    await page.getByRole("alert").filter({ hasText: "The connection to" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Go to the composer" }).count(), 0);
+    await act(page, "setView", "cluster");
     for (const node of nodes) node.start();
     await shows(page, () => window.kvorum.scene.live.status === "attached" && window.kvorum.scene.trouble === null);
     await shows(page, () => window.kvorum.scene.picture.nodes.every((node) => node.state === "up"));
+    await close();
+  });
+
+  it("lets no page of another origin read, and that page says so", async () => {
+    const { admin } = nodes[0];
+    const tab = await open(stand.browser, `${stand.site.page}?live=${admin}`, { allow: /WebSocket|CORS|ERR_|Failed to/i });
+    await shows(tab.page, () => window.kvorum.scene.live?.status === "unreachable");
+    assert.equal((await sceneOf(tab.page)).trouble.code, "unreachable");
+    const link = tab.page.getByRole("link", { name: `Open ${admin}` });
+    assert.equal(await link.getAttribute("href"), `http://${admin}/`);
+    await tab.close();
+  });
+
+  it("is read only in the request view too", async () => {
+    const { page, close } = await attached();
+    await act(page, "setView", "request");
+    await page.getByRole("heading", { level: 1 }).first().waitFor();
+    if ((await sceneOf(page)).requests.length === 0) await page.getByText("This page only reads.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Go to the composer" }).count(), 0);
     await close();
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Engine, type WorkerLike } from "../../src/engine/client.ts";
+import { Engine, type Probe, type WorkerLike } from "../../src/engine/client.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
 import { cluster } from "./pictures.ts";
 
@@ -25,7 +25,7 @@ class FakeWorker implements WorkerLike {
   }
 }
 
-function desk(parts: { hasWasm?: boolean; hasWorker?: boolean; spawnFails?: boolean } = {}) {
+function desk(parts: { hasWasm?: boolean; hasWorker?: boolean; spawnFails?: boolean; probe?: Probe } = {}) {
   const workers: FakeWorker[] = [];
   const heard: Post[] = [];
   const spawn = (): WorkerLike => {
@@ -37,6 +37,7 @@ function desk(parts: { hasWasm?: boolean; hasWorker?: boolean; spawnFails?: bool
   const engine = new Engine((post) => heard.push(post), {
     hasWasm: parts.hasWasm ?? true,
     spawn: (parts.hasWorker ?? true) ? spawn : null,
+    probe: () => Promise.resolve(parts.probe ?? "served"),
   });
   return { engine, workers, heard, last: () => workers.at(-1) ?? new FakeWorker() };
 }
@@ -58,13 +59,36 @@ describe("the page's end of the worker", () => {
     }
   });
 
-  it("tells a worker that cannot be loaded from one that crashed", () => {
-    const { engine, heard, last } = desk();
+  it("tells a worker that did not start, one that did not come, a host that is gone, and a crash apart", async () => {
+    for (const [probe, code] of [["served", "noWorker"], ["missing", "notLoaded"], ["silent", "serverGone"]] as const) {
+      const { engine, heard, last } = desk({ probe });
+      engine.open(WORLD);
+      last().fail("");
+      await Promise.resolve();
+      expect(troubles(heard)).toEqual([code]);
+      engine.open(WORLD);
+      last().fail("unreachable executed");
+      expect(troubles(heard)).toEqual([code, "panicked"]);
+    }
+  });
+
+  it("names the host that is gone as the cause of a module that did not come", async () => {
+    for (const [probe, code] of [["served", "notLoaded"], ["silent", "serverGone"]] as const) {
+      const { engine, heard, last } = desk({ probe });
+      engine.open(WORLD);
+      last().say({ kind: "stopped", trouble: { code: "notLoaded", holes: { what: "404" } }, last: null });
+      await Promise.resolve();
+      expect(troubles(heard)).toEqual([code]);
+    }
+  });
+
+  it("says nothing of a worker that did not start when another was begun meanwhile", async () => {
+    const { engine, heard, last } = desk({ probe: "silent" });
     engine.open(WORLD);
     last().fail("");
     engine.open(WORLD);
-    last().fail("unreachable executed");
-    expect(troubles(heard)).toEqual(["noWorker", "panicked"]);
+    await Promise.resolve();
+    expect(troubles(heard)).toEqual([]);
   });
 
   it("takes a new worker after one that stopped, and hears the old one no more", () => {

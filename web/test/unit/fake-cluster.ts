@@ -32,6 +32,11 @@ export class Refused extends Error {
   }
 }
 
+const REPAIR: NodePicture["repair"] = [
+  { partition: 5, differs: true, moving: false },
+  { partition: 6, differs: false, moving: true },
+];
+
 interface Pending {
   dueUs: number;
   settle(): void;
@@ -45,20 +50,27 @@ export class FakeCluster implements Cluster {
   readonly done: string[] = [];
   /** Real time that a step takes: moves the test's clock. */
   onStep: () => void = () => undefined;
+  /** Real time that a picture of all takes: moves the test's clock. */
+  onInspect: () => void = () => undefined;
+  /** Owners are others after each change. */
+  epochOfOwners = 0;
   failNext: Error | null = null;
   answerAfterUs = 3_000;
   answerWith: Error | null = null;
   context: string | null = "context of all";
-  /** Of any key, held anywhere. A read finds two. */
-  heldSiblings = 0;
+  /** Places of nodes that are Down. Any key is owned by the first three. */
+  downNodes: readonly number[] = [];
   /** A promise was broken: nothing happens any more. */
   isBroken = false;
   readonly #listeners = new Set<(batch: EventBatch) => void>();
   readonly #options: ClusterOptions;
+  readonly #tracedEvery: number;
   #pending: Pending[] = [];
 
-  constructor(options: ClusterOptions) {
+  /** `tracedEvery`: one of so many steps leaves a trace. */
+  constructor(options: ClusterOptions, tracedEvery = 1) {
     this.#options = options;
+    this.#tracedEvery = tracedEvery;
   }
 
   get fault(): Faults {
@@ -105,12 +117,17 @@ export class FakeCluster implements Cluster {
     this.now += STEP_US;
     this.eventCount += 1;
     this.onStep();
+    this.#answer();
+    if (this.eventCount % this.#tracedEvery !== 0) return true;
     const words = new Words().record("restarted", 0, this.now).array;
     for (const listener of this.#listeners) listener({ words });
+    return true;
+  }
+
+  #answer(): void {
     const due = this.#pending.filter((one) => one.dueUs <= this.now);
     this.#pending = this.#pending.filter((one) => one.dueUs > this.now);
     for (const one of due) one.settle();
-    return true;
   }
 
   run(goal: Goal): { reached: boolean } {
@@ -155,20 +172,15 @@ export class FakeCluster implements Cluster {
   inspect(what: { key: string | Uint8Array }): KeyPicture;
   inspect(what?: { node?: string | number; key?: string | Uint8Array }): ClusterPicture | NodePicture | KeyPicture {
     this.#fail();
-    const nodes = [0, 1, 2, 3, 4].map((index) => summary(`n${index}`));
-    if (what === undefined) return cluster(5, { nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
-    if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: [] };
+    const nodes = [0, 1, 2, 3, 4].map((index) => summary(`n${index}`, this.downNodes.includes(index) ? { state: "down", isRunning: false } : {}));
+    if (what === undefined) this.onInspect();
+    const owners = Array.from({ length: 64 }, (_, partition) => [0, 1, 2].map((add) => (partition + add + this.epochOfOwners) % 5));
+    if (what === undefined) return cluster(5, { owners, nowUs: this.now, events: this.eventCount, digest: this.digest(), nodes });
+    if (what.node !== undefined) return { name: `n${what.node}`, state: "up", shards: [], hints: [], repair: REPAIR };
     // As long as a picture shows.
     const key = String(what.key).slice(0, 64);
-    const siblings = Array.from({ length: this.heldSiblings }, (_, counter) => ({
-      value: "v",
-      dot: `n0·${counter}`,
-      actor: "n0",
-      counter,
-      stampMs: 0,
-      expiresAtMs: null,
-    }));
-    return { key, slot: 1, partition: 0, walk: [], copies: [], siblings, common: [], actors: [] };
+    const walk = [0, 1, 2].map((node) => ({ partition: 0, node, role: "owner" as const, place: node + 1 }));
+    return { key, slot: 1, partition: 0, walk, copies: [], siblings: [], common: [], actors: [] };
   }
   flights(): Float64Array {
     return Float64Array.of(1, 0, 1, 257, this.now, this.now + 500, 0, 0);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { BACK_EVENTS_MAX } from "../../src/engine/back.ts";
 import { Host } from "../../src/engine/host.ts";
+import { unpackLists } from "../../src/engine/lists.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
 
@@ -9,12 +11,13 @@ class Desk {
   readonly posts: Post[] = [];
   readonly clusters: FakeCluster[] = [];
   createFails: Error | null = null;
+  tracedEvery = 1;
   #timers: { at: number; then: () => void }[] = [];
   readonly host = new Host({
     create: async (options) => {
       await Promise.resolve();
       if (this.createFails !== null) throw this.createFails;
-      const made = new FakeCluster(options);
+      const made = new FakeCluster(options, this.tracedEvery);
       this.clusters.push(made);
       return made;
     },
@@ -44,6 +47,8 @@ class Desk {
   async pass(ms: number, isDrawing = true): Promise<void> {
     const end = this.wall + ms;
     for (;;) {
+      // Whoever waits for a promise sets its timer some turns later.
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
       const next = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
@@ -64,7 +69,7 @@ describe("a host", () => {
   it("opens a world and shows it at once, paused", async () => {
     const desk = new Desk();
     await desk.open();
-    expect(desk.posts.map((post) => post.kind)).toEqual(["opened", "frame", "pictures"]);
+    expect(desk.posts.map((post) => post.kind)).toEqual(["opened", "frame", "owners", "pictures"]);
     await desk.pass(1_000);
     expect(desk.cluster.now).toBe(0);
   });
@@ -89,6 +94,28 @@ describe("a host", () => {
     expect(desk.of("pictures").length).toBeLessThanOrEqual(21);
     expect(desk.of("pictures").length).toBeGreaterThanOrEqual(15);
     expect(desk.of("frame").length).toBeGreaterThan(100);
+  });
+
+  it("tells owners and partitions held once, as long as they stay the same", async () => {
+    const desk = new Desk();
+    await desk.open({ node: 1 });
+    await desk.host.handle({ kind: "step" });
+    desk.cluster.epochOfOwners = 1;
+    await desk.host.handle({ kind: "step" });
+    await desk.host.handle({ kind: "step" });
+    expect(desk.of("pictures").length).toBe(4);
+    expect(desk.of("owners").map(({ owners }) => unpackLists(owners)[0])).toEqual([[0, 1, 2], [1, 2, 3]]);
+    expect(desk.of("pictures").at(-1)?.node?.repair).toEqual(Uint32Array.of(5 * 4 + 2, 6 * 4 + 1));
+  });
+
+  it("takes pictures more seldom where they take long", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.onInspect = () => (desk.wall += 50);
+    await desk.pass(4_000);
+    const count = desk.of("pictures").length;
+    expect(count).toBeGreaterThan(8);
+    expect(count).toBeLessThan(22);
   });
 
   it("waits for a page that does not draw", async () => {
@@ -124,6 +151,86 @@ describe("a host", () => {
     expect(desk.cluster.eventCount).toBe(before + 2);
     expect(desk.of("pictures").length).toBe(pictures + 2);
     expect(desk.of("playing").at(-1)).toEqual({ kind: "playing", isPlaying: false, speed: 1 });
+  });
+
+  it("steps back to before the last event, and forward to the same", async () => {
+    const desk = new Desk();
+    await desk.open();
+    for (let count = 0; count < 3; count++) await desk.host.handle({ kind: "step" });
+    const [shown, digest] = [desk.cluster, desk.cluster.digest()];
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(1_000);
+    // What left a trace was known from the steps, so that the world was made again once.
+    expect([desk.clusters.length, shown.isClosed, desk.cluster.eventCount]).toEqual([2, true, 2]);
+    expect(desk.of("replay").map(({ post }) => post.kind)).toEqual(["opened", "frame", "owners", "pictures"]);
+    expect(desk.of("replayed")).toEqual([{ kind: "replayed", isThere: true }]);
+    expect(desk.of("pictures").at(-1)?.cluster.events).toBe(2);
+    await desk.host.handle({ kind: "step" });
+    expect([desk.cluster.eventCount, desk.cluster.digest()]).toEqual([3, digest]);
+  });
+
+  it("passes silent events over on its way back, as on its way forward", async () => {
+    const desk = new Desk();
+    desk.tracedEvery = 10;
+    await desk.open();
+    await desk.host.handle({ kind: "run", id: 1, goal: { events: 2_345 } });
+    await desk.pass(5_000);
+    for (const [events, clusters] of [[2_339, 3], [2_329, 4], [2_319, 5]]) {
+      void desk.host.handle({ kind: "back" });
+      await desk.pass(5_000);
+      expect([desk.cluster.eventCount, desk.clusters.length]).toEqual([events, clusters]);
+    }
+    // Something else is done here: what was known of later is not any more.
+    await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
+    await desk.host.handle({ kind: "step" });
+    expect(desk.cluster.eventCount).toBe(2_320);
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(5_000);
+    expect(desk.cluster.eventCount).toBe(2_319);
+  });
+
+  it("keeps its world if something else is wanted before it is back", async () => {
+    const desk = new Desk();
+    await desk.open();
+    await desk.host.handle({ kind: "run", id: 1, goal: { events: 5_000 } });
+    await desk.pass(5_000);
+    const shown = desk.cluster;
+    void desk.host.handle({ kind: "back" });
+    await desk.host.handle({ kind: "select", key: "cart", node: 1 });
+    await desk.host.handle({ kind: "play" });
+    await desk.pass(1_000);
+    expect([shown.isClosed, desk.of("replayed").some((post) => post.isThere)]).toEqual([false, false]);
+    expect(shown.eventCount).toBeGreaterThan(5_000);
+    expect(desk.of("running").at(-1)).toEqual({ kind: "running", running: null });
+    expect(desk.clusters.slice(1).every((one) => one.isClosed)).toBe(true);
+  });
+
+  it("says so if there is nothing to go back to, or too much to make again", async () => {
+    const desk = new Desk();
+    await desk.open();
+    const shown = desk.cluster;
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(100);
+    shown.eventCount = BACK_EVENTS_MAX + 1;
+    void desk.host.handle({ kind: "back" });
+    await desk.pass(100);
+    expect(desk.of("trouble").map((post) => post.trouble.code)).toEqual(["noBack", "tooFarBack"]);
+    expect(desk.of("stopped")).toEqual([]);
+  });
+
+  it("tells how far a run is, and ends it when it is told to", async () => {
+    const desk = new Desk();
+    await desk.open();
+    desk.cluster.onStep = () => (desk.wall += 1);
+    void desk.host.handle({ kind: "run", id: 7, goal: { events: 10_000 } });
+    await desk.pass(2_000);
+    const parts = desk.of("running").map((post) => post.running?.part ?? -1);
+    expect(parts.length).toBeGreaterThan(3);
+    expect(parts).toEqual([...parts].sort((a, b) => a - b));
+    await desk.host.handle({ kind: "halt" });
+    const { eventCount } = desk.cluster;
+    await desk.pass(1_000);
+    expect([desk.cluster.eventCount, desk.of("ran"), desk.of("running").at(-1)?.running]).toEqual([eventCount, [{ kind: "ran", id: 7, reached: false }], null]);
   });
 
   it("runs to a goal in turns, and says when it is there", async () => {
@@ -179,7 +286,7 @@ describe("a host", () => {
   it("merges by a read of all owners and a put with what it has seen", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });
-    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
     await desk.pass(100);
     expect(desk.cluster.done).toEqual([
       JSON.stringify(["get", "cart", 1, { r: 3, run: false }]),
@@ -187,6 +294,32 @@ describe("a host", () => {
     ]);
     expect(desk.of("asked")).toMatchObject([{ ask: 9, verb: "put", value: "both" }]);
     expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
+    expect(desk.of("trouble")).toEqual([]);
+  });
+
+  it("merges what the owners that are up hold, and says that others may hold more", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.downNodes = [2];
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done).toEqual([
+      JSON.stringify(["get", "cart", 1, { r: 2, run: false }]),
+      JSON.stringify(["put", "cart", 1, { context: "context of all", run: false }]),
+    ]);
+    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "done" }]);
+    expect(desk.of("trouble")).toEqual([{ kind: "trouble", trouble: { code: "mayBeLeft", holes: { away: 1, total: 3 } } }]);
+  });
+
+  it("reads as many as any read does if not all who are up answer, and says so if those do not either", async () => {
+    const desk = new Desk();
+    await desk.open({ isPlaying: true });
+    desk.cluster.answerWith = new Refused("NOT_DONE");
+    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 2, w: null });
+    await desk.pass(100);
+    expect(desk.cluster.done).toEqual([3, 2].map((r) => JSON.stringify(["get", "cart", 1, { r, run: false }])));
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notMerged", holes: { needed: 2, up: 3, total: 3 } } }]);
+    expect([desk.of("asked"), desk.of("answered"), desk.of("stopped")]).toEqual([[], [], []]);
   });
 
   it("tells whoever waits when a broken promise has ended the world, and ends runs to what will not come", async () => {
@@ -199,16 +332,6 @@ describe("a host", () => {
     expect(desk.of("answered")).toMatchObject([{ ask: 1, outcome: "unknown" }]);
     expect(desk.of("ran")).toEqual([{ kind: "ran", id: 4, reached: false }]);
     expect(desk.of("pictures").at(-1)?.verdict.violations.length).toBe(1);
-  });
-
-  it("puts nothing if not all siblings could be read", async () => {
-    const desk = new Desk();
-    await desk.open({ isPlaying: true });
-    desk.cluster.heldSiblings = 3;
-    void desk.host.handle({ kind: "merge", ask: 9, key: "cart", value: "both", through: 1, r: 3, w: null });
-    await desk.pass(100);
-    expect(desk.cluster.done.length).toBe(1);
-    expect(desk.of("answered")).toMatchObject([{ ask: 9, outcome: "notDone", why: "outOfReach" }]);
   });
 
   it("does faults and shows what came of them", async () => {
@@ -260,7 +383,7 @@ describe("a host", () => {
     await desk.open({ isPlaying: true });
     desk.cluster.failNext = new Refused("INVALID_ARGUMENT", "n9 is no node");
     await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 9 } });
-    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", holes: { what: "n9 is no node" } } }]);
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", reason: { code: "core", holes: { words: "n9 is no node" } } } }]);
     const before = desk.cluster.now;
     await desk.pass(100);
     expect(desk.cluster.now).toBeGreaterThan(before);
@@ -269,9 +392,9 @@ describe("a host", () => {
   it("goes on after a fault that there is no room for", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });
-    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full");
+    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full: start again");
     await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
-    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", holes: { what: "the script is full" } } }]);
+    expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", reason: { code: "scriptFull" } } }]);
     expect(desk.of("stopped")).toEqual([]);
     const before = desk.cluster.now;
     await desk.pass(100);
@@ -303,12 +426,18 @@ describe("a host", () => {
     expect(desk.of("pictures").at(-1)).toMatchObject({ key: { key: "cart" }, node: { name: "n1" } });
   });
 
-  it("tells a bad script, options that cannot be and a missing module apart", async () => {
-    for (const [code, trouble] of [["BAD_SCRIPT", "badScript"], ["INVALID_ARGUMENT", "badLink"], ["LOAD_FAILED", "noWasm"], ["PANICKED", "panicked"]]) {
+  it("tells a bad script, options that cannot be and a module that did not come apart", async () => {
+    const words = "line 3 of the script: `n99` is no node; nodes are n0 to n49";
+    for (const [code, trouble] of [
+      ["BAD_SCRIPT", { code: "badScript", reason: { code: "scriptNoNode", holes: { line: 3, found: "n99", most: 49 } } }],
+      ["INVALID_ARGUMENT", { code: "badLink", reason: { code: "core", holes: { words } } }],
+      ["LOAD_FAILED", { code: "notLoaded" }],
+      ["PANICKED", { code: "panicked", holes: { what: words } }],
+    ] as const) {
       const desk = new Desk();
-      desk.createFails = new Refused(code ?? "", "line 3: no such node");
+      desk.createFails = new Refused(code, words);
       await desk.open();
-      expect(desk.of("stopped")).toMatchObject([{ trouble: { code: trouble, holes: { what: "line 3: no such node" } } }]);
+      expect(desk.of("stopped")).toMatchObject([{ trouble }]);
     }
   });
 

@@ -237,6 +237,22 @@ describe("a live scene", () => {
     expect(live.trouble()).toEqual({ code: "refused", holes: { address: A } });
   });
 
+  it("is unreachable, not lost, as long as nobody has ever spoken there", () => {
+    const model = new LiveModel(A);
+    model.on({ kind: "lost", address: A, atMs: 1_000, retryAtMs: 1_250 });
+    expect([model.facts().status, model.trouble()]).toEqual(["unreachable", { code: "unreachable", holes: { address: A } }]);
+    model.on({ kind: "attached", address: A, node: "n1", picture: picture(), atMs: 2_000 });
+    expect([model.facts().status, model.trouble()]).toEqual(["attached", null]);
+    // What was there is missed, and said to be; what was not, is not.
+    expect(model.takeNews()).toEqual([]);
+    model.on({ kind: "lost", address: A, atMs: 3_000, retryAtMs: 3_250 });
+    expect(model.takeNews()).toEqual([{ kind: "connectionLost", address: A }]);
+    model.on({ kind: "attached", address: A, node: "n1", picture: picture(), atMs: 3_500 });
+    model.on({ kind: "lost", address: A, atMs: 4_000, retryAtMs: 4_250 });
+    expect(model.takeNews().map((one) => one.kind)).toEqual(["connectionBack", "connectionLost"]);
+    expect([model.facts().status, model.trouble()?.code]).toEqual(["lost", "connectionLost"]);
+  });
+
   it("takes each node's own word about itself", () => {
     const model = attached();
     const own = picture();

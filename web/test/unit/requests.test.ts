@@ -52,6 +52,17 @@ const HANDED_PUT = new Words()
   .record("replicaAnswered", 1, 260, 70, 0, 2, 0)
   .record("requestEnded", 1, 260, 70, 0, 0, 2, 0);
 
+describe("a put of a script", () => {
+  it("has its value from there, for events carry none", () => {
+    const run = new Run();
+    run.requests.scripted([{ atUs: 100, node: 0, key: "cart", value: "milk" }, { atUs: 900, node: 0, key: "cart", value: "later" }]);
+    const [first, second] = run.feed(
+      new Words().record("opStarted", 0, 100, 5, 0, 1, 0, KEY).record("opStarted", 0, 800, 6, 0, 1, 0, KEY),
+    );
+    expect([first?.value, second?.value]).toEqual(["milk", null]);
+  });
+});
+
 describe("a put that is handed to an owner", () => {
   it("is one request, coordinated by the owner", () => {
     const run = new Run();

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MESSAGE_KINDS } from "kvorum";
+import { packLists } from "../../src/engine/lists.ts";
+import type { PicturesPost } from "../../src/engine/protocol.ts";
 import { History } from "../../src/model/history.ts";
 import { MESSAGE, lookOf } from "../../src/model/message-kinds.ts";
 import { WorldModel } from "../../src/model/world.ts";
@@ -83,5 +85,35 @@ describe("a node that is no member yet", () => {
     const nodes = [summary("n0", { member: 2 }), summary("n1", { member: 1 }), summary("n2", { member: null })];
     history.onPicture(cluster(3, { nodes }));
     expect([1, 2].map((member) => history.placeOf(member))).toEqual([1, 0]);
+  });
+});
+
+describe("pictures of a simulated cluster", () => {
+  const VERDICT = { violations: [], acknowledged: 0, asked: 0, downs: 0, epochs: 1, hintsWaiting: 0, partitionsDiffering: 0, isFinal: false };
+  const owned = (owners: number[][]) => ({ kind: "owners", owners: packLists(owners) }) as const;
+  const post = (repair: number[]): PicturesPost =>
+    ({
+      kind: "pictures",
+      cluster: cluster(3),
+      node: { name: "n1", state: "up", shards: [], hints: [], repair: Uint32Array.from(repair) },
+      key: null,
+      askedKey: null,
+      verdict: VERDICT,
+    });
+
+  it("keep long lists the same objects until they change, so that nothing of them is drawn anew", () => {
+    const world = new WorldModel();
+    world.on(owned([[0, 1], [1, 2]]));
+    world.on(post([4, 10]));
+    const [owners, repair] = [world.picture?.owners, world.nodePicture?.repair];
+    expect(owners).toEqual([[0, 1], [1, 2]]);
+    expect(repair).toEqual([{ partition: 1, differs: false, moving: false }, { partition: 2, differs: true, moving: false }]);
+    world.on(post([4, 10]));
+    expect(world.picture?.owners).toBe(owners);
+    expect(world.nodePicture?.repair).toBe(repair);
+    world.on(owned([[2, 1], [1, 0]]));
+    world.on(post([4, 8]));
+    expect(world.picture?.owners).toEqual([[2, 1], [1, 0]]);
+    expect(world.nodePicture?.repair[1]?.differs).toBe(false);
   });
 });

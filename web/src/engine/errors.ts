@@ -1,0 +1,46 @@
+/** What errors of the package mean to the page: which of them end a world, and what is said of them. */
+import type { Reason, Reproduction, Trouble } from "./protocol.ts";
+import { scriptReason } from "./script.ts";
+
+export function errorOf(error: unknown): { code: string | null; refusal: string | null; message: string } {
+  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  if (!(error instanceof Error)) return { code: null, refusal: null, message: String(error) };
+  const code = "code" in error ? text(error.code) : null;
+  const refusal = "refusal" in error ? text(error.refusal) : null;
+  return { code, refusal, message: error.message };
+}
+
+/** A world that stopped, or could not begin. `script`: what it was opened with; `last` leads to the moment before. */
+export function troubleOf(code: string | null, message: string, last: Reproduction | null, script: string | null): Trouble {
+  switch (code) {
+    case "BAD_SCRIPT":
+      return { code: "badScript", holes: {}, reason: scriptReason(message, script) };
+    case "INVALID_ARGUMENT":
+    case "NOT_DONE":
+      return { code: "badLink", holes: {}, reason: { code: "core", holes: { words: message } } };
+    case "LOAD_FAILED":
+      return { code: hasWasm() ? "notLoaded" : "noWasm", holes: { what: message } };
+    default:
+      // A panic, or what only a panic leaves behind.
+      return { code: "panicked", holes: { what: message, event: String(last?.events ?? 0) } };
+  }
+}
+
+/** A browser may give it to pages and keep it from workers. */
+function hasWasm(): boolean {
+  return typeof WebAssembly === "object";
+}
+
+/** Nothing was done, and the world goes on. */
+export function isRefusal(code: string | null): boolean {
+  return code === "NOT_DONE" || code === "INVALID_ARGUMENT";
+}
+
+export function isAnswer(code: string | null): boolean {
+  return isRefusal(code) || code === "IN_DOUBT";
+}
+
+/** What a refusal was about, of something that was asked of a world that goes on. */
+export function refusalReason(message: string): Reason {
+  return /^the script is full\b/.test(message) ? { code: "scriptFull", holes: {} } : { code: "core", holes: { words: message } };
+}

@@ -1,0 +1,45 @@
+/** One cluster that the page shows, simulated or live: its part of the scene, and what both kinds can be asked to do. */
+import type { News } from "./news.ts";
+import type { Scene } from "./scene.ts";
+
+/** What a session knows. The rest of a scene (mode, draft, view, what is wrong with a field) is the page's. */
+export type SessionScene = Readonly<
+  Pick<
+    Scene,
+    | "isLoading"
+    | "trouble"
+    | "picture"
+    | "selectedKey"
+    | "keyPicture"
+    | "selectedNode"
+    | "nodePicture"
+    | "followed"
+    | "requests"
+    | "flights"
+    | "marks"
+    | "verdict"
+    | "nowUs"
+    | "events"
+    | "isPlaying"
+    | "speed"
+    | "seed"
+    | "digest"
+    | "live"
+    | "running"
+  >
+>;
+
+export interface Session extends SessionScene {
+  select(key: string | null, node: number | null): void;
+  follow(request: number | null): void;
+  play(): void;
+  pause(): void;
+}
+
+/** Who hears what is worth a sentence. */
+export type Tell = (news: readonly News[]) => void;
+
+/** What a control can be moved to: what lies beyond is its end. */
+export function within(value: number, least: number, most: number): number {
+  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : least;
+}
