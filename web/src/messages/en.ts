@@ -173,8 +173,6 @@ export const en = {
   "tally.unknown": "Outcome unknown: too few answered in time, and some may have stored it.",
   "tally.open": "Look inside",
   "tally.nobody": "nobody",
-  "tally.answering": "The answer is on its way.",
-  "tally.answeringOpen": "The answer is on its way; {nodes} may follow later.",
   "tally.counted.one": "{count} has answered. How it ends has not been told yet.",
   "tally.counted.other": "{count} have answered. How it ends has not been told yet.",
 

@@ -189,8 +189,6 @@ export const ko = translated({
   "tally.unknown": "결과 알 수 없음: 제때 온 응답이 부족해요. 일부 노드는 저장했을 수 있어요.",
   "tally.open": "안을 들여다보기",
   "tally.nobody": "없음",
-  "tally.answering": "응답이 돌아가는 중이에요.",
-  "tally.answeringOpen": "응답이 돌아가는 중이에요. 나머지 사본은 나중에 도착할 수 있어요 ({nodes}).",
   "tally.counted.one": "{count}개가 응답했어요. 결과는 아직 전해지지 않았어요.",
   "tally.counted.other": "{count}개가 응답했어요. 결과는 아직 전해지지 않았어요.",
 

@@ -242,6 +242,8 @@ export class Requests {
       handed.model.coordinator = node;
       handed.model.legs = [];
       handed.model.votes = [];
+      handed.model.needed = event.needed;
+      handed.model.decidedUs = null;
       this.#name(handed, event);
       return this.#mark(handed);
     }
@@ -259,9 +261,10 @@ export class Requests {
         entry: node,
         partition: event.partition,
         startedUs: event.us,
-        needed: this.#around.quorum(isWrite ? "put" : "get"),
+        needed: event.needed,
       });
     tracked.hasStarted = true;
+    tracked.model.needed = event.needed;
     tracked.keyWord = event.key;
     tracked.isForwarded = event.verb === "forward";
     tracked.model.partition = event.partition;
@@ -334,8 +337,9 @@ export class Requests {
     const tracked = this.#named(event);
     if (tracked === undefined) return;
     const at = this.#around.placeOf(event.node);
+    if (at === tracked.model.coordinator && event.outcome === "done") tracked.model.decidedUs ??= event.us;
     // The owner's end is not the client's: the answer still has to travel to the entry.
-    if (at !== tracked.model.entry) return;
+    if (at !== tracked.model.entry) return this.#mark(tracked);
     this.#end(tracked, event.us, event.outcome);
   }
 
@@ -344,6 +348,7 @@ export class Requests {
     if (tracked === undefined || event.again === event.request) return;
     tracked.model.legs = [];
     tracked.model.votes = [];
+    tracked.model.decidedUs = null;
     this.#name(tracked, { node: event.node, request: event.again });
     this.#mark(tracked);
   }
@@ -490,6 +495,7 @@ export class Requests {
       ...part,
       number: ++this.#number,
       coordinator: null,
+      decidedUs: null,
       endedUs: null,
       outcome: "running",
       why: null,

@@ -62,6 +62,8 @@ export interface RequestModel {
   coordinator: number | null;
   partition: number;
   startedUs: number;
+  /** When its coordinator had what it needs; the answer still has to reach the entry. */
+  decidedUs: number | null;
   endedUs: number | null;
   outcome: "running" | "done" | "notDone" | "unknown";
   /** Code of a refusal, as the core names it; `null` if done. */

@@ -72,7 +72,15 @@ export type TraceEvent = At &
     | { kind: "opEnded"; op: number; outcome: "done" | "notDone" | "unknown" }
     | { kind: "slowed"; ms: number }
     | { kind: "lossy"; permille: number }
-    | { kind: "requestStarted"; request: bigint; verb: "read" | "write" | "forward" | "final"; partition: number; key: number }
+    | {
+        kind: "requestStarted";
+        request: bigint;
+        verb: "read" | "write" | "forward" | "final";
+        partition: number;
+        key: number;
+        /** Votes that decide it: among the owners, and among those to come while the partition moves. */
+        needed: number;
+      }
     | { kind: "replicaAsked"; request: bigint; member: number; hedged: boolean; standsFor: number | null }
     | { kind: "replicaAnswered"; request: bigint; member: number; answer: Answer }
     | { kind: "requestEnded"; request: bigint; outcome: "done" | "notDone" | "unknown"; acks: number; hinted: number }
@@ -204,7 +212,7 @@ const PAYLOAD_WORDS_MIN: Readonly<Record<number, number>> = {
   [KIND.opEnded]: 3,
   [KIND.slowed]: 1,
   [KIND.lossy]: 1,
-  [KIND.requestStarted]: 5,
+  [KIND.requestStarted]: 7,
   [KIND.replicaAsked]: 5,
   [KIND.replicaAnswered]: 4,
   [KIND.requestEnded]: 5,
@@ -275,6 +283,7 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
         verb: VERBS[p.word(2)] ?? "write",
         partition: p.word(3),
         key: p.word(4),
+        needed: Math.max(p.word(5), p.word(6)),
       };
     case KIND.replicaAsked:
       return {

@@ -87,10 +87,10 @@ export function countedVotes(request: RequestModel): number {
 }
 
 /**
- * The vote with which it was done: the last before the end that its events tell of. Whether a quorum was met is never
+ * The vote with which it was done: the last before the end that its coordinator tells of, or its entry. Whether a quorum was met is never
  * counted here: while partitions move it takes more votes than W, and a request may fail whatever it has.
  */
 export function decidedAt(request: RequestModel): number | null {
-  const { outcome, endedUs } = request;
-  return outcome === "done" && endedUs !== null ? (request.votes.findLast((vote) => vote.atUs <= endedUs)?.atUs ?? null) : null;
+  const end = request.decidedUs ?? (request.outcome === "done" ? request.endedUs : null);
+  return end === null ? null : (request.votes.findLast((vote) => vote.atUs <= end)?.atUs ?? null);
 }

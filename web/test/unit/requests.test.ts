@@ -33,11 +33,11 @@ class Run {
 
 /** A put through node 0, handed to node 1, as far as its second ack: 900 at the entry is 70 at the owner. */
 const HANDED_PUT = new Words()
-  .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY)
+  .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0)
   .record("replicaAsked", 0, 100, 900, 0, 1, 0, 0)
   .sent(1, 0, 1, MESSAGE.forward, 100, 900)
   .received(1, 0, 1, MESSAGE.forward, 150, 900)
-  .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY)
+  .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0)
   .record("cellMerged", 1, 160, 5, KEY, 1, 1)
   .record("stamped", 1, 160, 70, 0, 1, 0, 0)
   .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
@@ -70,7 +70,7 @@ describe("a put that is handed to an owner", () => {
     expect(others).toEqual([]);
     expect(request).toMatchObject({ number: 1, verb: "put", key: "cart", entry: 0, coordinator: 1, partition: 5, needed: 2 });
     // The owner has ended; the answer is still on its way to the entry.
-    expect(request).toMatchObject({ outcome: "running", endedUs: null, siblings: 1 });
+    expect(request).toMatchObject({ outcome: "running", decidedUs: 260, endedUs: null, siblings: 1 });
     const [ended] = run.feed(
       new Words().record("replicaAnswered", 0, 300, 900, 0, 1, 0).record("requestEnded", 0, 300, 900, 0, 0, 2, 0),
     );
@@ -79,6 +79,13 @@ describe("a put that is handed to an owner", () => {
       { node: 1, hinted: false, atUs: 190 },
       { node: 2, hinted: false, atUs: 260 },
     ]);
+  });
+
+  it("needs as many votes as its coordinator says, whatever the keyspace's W is", () => {
+    const told = (needed: number, ofNext: number) =>
+      new Run().feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, needed, ofNext))[0]?.needed;
+    // Alone, among three, and while the partition moves to more.
+    expect([told(1, 0), told(2, 0), told(1, 2)]).toEqual([1, 2, 2]);
   });
 
   it("shows each leg's stages: asked, reached, synced, answered", () => {
@@ -100,7 +107,7 @@ describe("a put that is handed to an owner", () => {
     run.feed(
       new Words()
         .sent(1, 1, 2, MESSAGE.write, 160, 70)
-        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY)
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0)
         .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
         .received(1, 1, 2, MESSAGE.write, 200, 70)
         .sent(2, 2, 1, MESSAGE.writeAnswer, 230, 70)
@@ -114,7 +121,7 @@ describe("a put that is handed to an owner", () => {
     const run = new Run();
     const [request] = run.feed(
       new Words()
-        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY)
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0)
         .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
         .received(1, 1, 2, MESSAGE.write, 200, 70)
         .record("requestEnded", 1, 210, 70, 0, 0, 2, 0)
@@ -129,7 +136,7 @@ describe("a put that is handed to an owner", () => {
   it("counts a fallback's ack as hinted", () => {
     const [request] = new Run().feed(
       new Words()
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY)
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0)
         .record("replicaAsked", 1, 10, 70, 0, 4, 0, 4)
         .record("replicaAnswered", 1, 20, 70, 0, 4, 0),
     );
@@ -140,7 +147,7 @@ describe("a put that is handed to an owner", () => {
     const run = new Run();
     const [request] = run.feed(
       new Words()
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY)
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0)
         .record("stamped", 1, 10, 70, 0, 1, 0, 0)
         .record("replicaAnswered", 1, 20, 70, 0, 1, 0)
         .record("replicaAnswered", 1, 20, 70, 0, 2, 5)
@@ -156,7 +163,7 @@ describe("a put that is handed to an owner", () => {
     const run = new Run();
     run.requests.asked({ ask: 4, verb: "del", key: "cart", value: null, entry: 0, needed: 3, atUs: 90 });
     const models = run.feed(HANDED_PUT);
-    expect(models).toMatchObject([{ number: 1, verb: "del", needed: 3, startedUs: 90, coordinator: 1 }]);
+    expect(models).toMatchObject([{ number: 1, verb: "del", needed: 2, startedUs: 90, coordinator: 1 }]);
   });
 });
 
@@ -164,7 +171,7 @@ describe("a get", () => {
   it("has cells, absences and refusals; only answers are votes", () => {
     const [request] = new Run().feed(
       new Words()
-        .record("requestStarted", 2, 10, 8, 0, 0, 5, KEY)
+        .record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0)
         .record("replicaAsked", 2, 10, 8, 0, 2, 0, 0)
         .record("replicaAnswered", 2, 11, 8, 0, 2, 2)
         .record("replicaAsked", 2, 10, 8, 0, 3, 1, 0)
@@ -214,7 +221,7 @@ describe("requests", () => {
       new Words()
         .record("wentDown", 1, 5, 3, 0b110, 0, 1, 0)
         .record("wentDown", 2, 5, 2, 0b110, 0, 1, 0)
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY),
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0),
     );
     expect(request?.skipped).toEqual([3]);
   });
@@ -230,14 +237,14 @@ describe("requests", () => {
 
   it("end unknown when their entry stops under them", () => {
     const [request] = new Run().feed(
-      new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY).record("crashed", 1, 30, 0),
+      new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0).record("crashed", 1, 30, 0),
     );
     expect(request).toMatchObject({ outcome: "unknown", endedUs: 30 });
   });
 
   it("are shown as the same objects until something changes", () => {
     const run = new Run();
-    const before = run.feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY).record("requestStarted", 2, 10, 8, 0, 0, 5, KEY));
+    const before = run.feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0).record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0));
     expect(run.requests.models()).toBe(before);
     const after = run.feed(new Words().record("requestEnded", 2, 20, 8, 0, 0, 2, 0));
     expect(after[0]).toBe(before[0]);
@@ -247,7 +254,7 @@ describe("requests", () => {
 
   it("are forgotten oldest first, and their late events too", () => {
     const run = new Run(3);
-    for (let id = 1; id <= 5; id++) run.feed(new Words().record("requestStarted", 1, id, id, 0, 0, 5, KEY).sent(id, 1, 2, MESSAGE.read, id, id));
+    for (let id = 1; id <= 5; id++) run.feed(new Words().record("requestStarted", 1, id, id, 0, 0, 5, KEY, 2, 0).sent(id, 1, 2, MESSAGE.read, id, id));
     const models = run.feed(new Words().record("requestEnded", 1, 9, 1, 0, 0, 2, 0));
     expect(models.map((one) => one.number)).toEqual([3, 4, 5]);
     expect([run.requests.requestOfMessage(1n), run.requests.requestOfMessage(4n)?.number]).toEqual([null, 4]);

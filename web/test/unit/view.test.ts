@@ -7,7 +7,7 @@ import { cluster } from "./pictures.ts";
 
 function request(part: Partial<RequestModel>): RequestModel {
   return {
-    number: 1, verb: "put", key: "k", value: "v", entry: 0, coordinator: 0, partition: 0, startedUs: 0, endedUs: null,
+    number: 1, verb: "put", key: "k", value: "v", entry: 0, coordinator: 0, partition: 0, startedUs: 0, decidedUs: null, endedUs: null,
     outcome: "running", why: null, needed: 2, votes: [], legs: [], skipped: [], siblings: 0, ...part,
   };
 }
