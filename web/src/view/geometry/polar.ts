@@ -11,9 +11,9 @@ export interface Point {
 
 const radians = (degrees: number): number => (degrees * Math.PI) / 180;
 
-/** Two decimals are a fiftieth of a pixel: enough, and the same text on every machine. */
+/** Two decimals are a fiftieth of a pixel: enough, and the same text on every machine. By hundreds of thousands, so not by `toFixed`. */
 export function short(value: number): string {
-  return String(Number(value.toFixed(2)));
+  return String(Math.round(value * 100) / 100);
 }
 
 export function at(centre: Point, angle: number, radius: number): Point {
