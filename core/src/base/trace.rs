@@ -170,6 +170,10 @@ impl Trace {
     pub fn take(&mut self) -> Vec<u32> {
         core::mem::take(&mut self.words)
     }
+    /// Appends what was recorded since the last call to `words`; the room is used again.
+    pub fn take_into(&mut self, words: &mut Vec<u32>) {
+        words.append(&mut self.words);
+    }
     /// Whether there is anything to take.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()

@@ -257,6 +257,10 @@ impl Control {
     pub fn take_trace(&mut self) -> Vec<u32> {
         self.out.trace.take()
     }
+    /// Appends them to `words`.
+    pub fn take_trace_into(&mut self, words: &mut Vec<u32>) {
+        self.out.trace.take_into(words);
+    }
     /// Starts or stops recording events.
     pub fn set_trace(&mut self, on: bool) {
         self.out.trace.set_on(on);

@@ -304,6 +304,10 @@ impl Shard {
     pub fn take_trace(&mut self) -> Vec<u32> {
         self.trace.take()
     }
+    /// Appends them to `words`.
+    pub fn take_trace_into(&mut self, words: &mut Vec<u32>) {
+        self.trace.take_into(words);
+    }
     /// Partitions of which this shard holds anything, with the root of their trees: what checkers compare.
     pub fn held(&self) -> impl Iterator<Item = (PartitionId, u128)> + '_ {
         self.store.held_partitions().map(|(partition, tree)| (partition, tree.root()))

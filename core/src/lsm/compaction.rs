@@ -107,8 +107,12 @@ fn depth(version: &Version, options: &Options) -> u8 {
 
 /// What to do next; `None` when nothing is due.
 pub(super) fn pick(version: &Version, options: &Options) -> Option<Plan> {
+    // Asked with every turn: sizes are summed only where it matters.
+    let level = (0..LEVEL_LAST).find(|level| version.level(*level).len() >= RUN_COUNT_MAX)?;
     let depth = depth(version, options);
-    let level = (0..depth).find(|level| version.level(*level).len() >= RUN_COUNT_MAX)?;
+    if level >= depth {
+        return None;
+    }
     let runs = version.level(level);
     let oldest = &runs[runs.len() - runs.len().min(INPUT_RUN_COUNT_MAX)..];
     if level + 1 < depth { Some(merge_down(level, oldest)) } else { sweep(version, level, oldest, options) }

@@ -102,9 +102,9 @@ pub(super) fn read(bytes: &[u8], offset: usize, file_number: u64) -> Option<Reco
 /// The first whole record at or after `offset`.
 pub(super) fn find(bytes: &[u8], offset: usize, file_number: u64) -> Option<Record<'_>> {
     let mut at = offset.next_multiple_of(ALIGN_BYTES);
-    let id = (file_number as u32).to_le_bytes();
     while at + HEADER_BYTES <= bytes.len() {
-        if bytes[at + 12..at + 16] == id
+        let id = [bytes[at + 12], bytes[at + 13], bytes[at + 14], bytes[at + 15]];
+        if u32::from_le_bytes(id) == file_number as u32
             && let Some(record) = read(bytes, at, file_number)
         {
             return Some(record);

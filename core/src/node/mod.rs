@@ -256,9 +256,9 @@ impl Node {
     }
     /// Takes the events of all machines since the last call, control first.
     pub fn take_trace(&mut self, words: &mut Vec<u32>) {
-        words.append(&mut self.control.take_trace());
+        self.control.take_trace_into(words);
         for shard in &mut self.shards {
-            words.append(&mut shard.take_trace());
+            shard.take_trace_into(words);
         }
     }
     /// Whether the invariants of all machines hold.

@@ -52,7 +52,7 @@ async function traced(body) {
 
 async function measure(page) {
   const { result, main } = await traced(() => watched(page));
-  const starts = main.filter(({ name }) => name === "FireAnimationFrame").map(({ ts }) => ts);
+  const starts = main.filter(({ name }) => name === "ProxyMain::BeginMainFrame").map(({ ts }) => ts);
   const of = (names) => {
     const intervals = main.filter(({ name }) => names.includes(name));
     // From one frame's beginning to the next one's: the messages that came between count for the frame that drew them.
