@@ -480,18 +480,18 @@ fn walk(view: &View, places: &Places, partition: PartitionId, in_use: &BTreeSet<
     let topology = &view.topology;
     let Some(state) = topology.partition(partition) else { return Vec::new() };
     let mut steps = Vec::new();
-    let mut taken: BTreeMap<u32, &'static str> = BTreeMap::new();
+    let mut taken: BTreeSet<u32> = BTreeSet::new();
     for (index, owner) in state.owners.iter().enumerate() {
         let Some(node) = places.at(*owner) else { continue };
         let place = Some(index as u32 + 1);
         steps.push(WalkStep { partition: partition.0, node, role: "owner", place });
-        taken.insert(node, "owner");
+        taken.insert(node);
     }
     let count = topology.partitions.len();
     let mut has_spare = false;
-    let is_done = |taken: &BTreeMap<u32, _>, has_spare| match in_use.is_empty() {
+    let is_done = |taken: &BTreeSet<u32>, has_spare| match in_use.is_empty() {
         true => has_spare || taken.len() == topology.members.len(),
-        false => in_use.iter().all(|node| taken.contains_key(node)),
+        false => in_use.iter().all(|node| taken.contains(node)),
     };
     for step in 1..count {
         let number = (usize::from(partition.0) + step) % count;
@@ -502,9 +502,8 @@ fn walk(view: &View, places: &Places, partition: PartitionId, in_use: &BTreeSet<
             }
             let Some(node) = places.at(*owner) else { continue };
             let step = |role| WalkStep { partition: number as u16, node, role, place: None };
-            if !taken.contains_key(&node) {
+            if taken.insert(node) {
                 steps.push(step("fallback"));
-                taken.insert(node, "fallback");
                 has_spare |= view.is_usable(*owner);
             } else if owners.first() == Some(owner) {
                 steps.push(step("taken"));
