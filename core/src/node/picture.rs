@@ -3,7 +3,7 @@
 //! A member is named by its place among the members, sorted by number. What only a node itself knows (its memtable, its
 //! hints) comes from that node: a simulated world asks all of them, a live page asks each.
 
-use crate::base::{BTreeMap, BTreeSet};
+use crate::base::BTreeSet;
 use crate::base::{MemberId, Micros, PartitionId};
 use crate::control;
 use crate::data::{Copies, HintCount, ShardPicture, readable};
