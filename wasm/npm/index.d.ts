@@ -34,7 +34,29 @@ export class KvorumError extends Error {
   readonly retryable: boolean;
   /** The word by which a node of a cluster refused, as in RESP ("CLUSTERDOWN", "TRYAGAIN", …); `null` if none did. */
   readonly refusal: string | null;
+  /** What is wrong with a script, with code BAD_SCRIPT; `null` otherwise. */
+  readonly script: ScriptFault | null;
 }
+/** The first line of a script that is wrong. */
+export interface ScriptFault {
+  /** Counted from 1. */
+  line: number;
+  problem: ScriptProblem;
+  /** The words that it is wrong with; empty with `tooLong`. */
+  found: string;
+  /** The most that there may be, with `tooLong` (lines), `noNode` (the last node) and `tooLarge`. */
+  most?: number;
+}
+export type ScriptProblem =
+  | "noLine"
+  | "tooLong"
+  | "noTime"
+  | "noAction"
+  | "noNode"
+  | "noNumber"
+  | "tooLarge"
+  | "noWord"
+  | "noOption";
 
 // ---------------------------------------------------------------------------------------------------- the store
 

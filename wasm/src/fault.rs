@@ -12,12 +12,27 @@ pub struct Fault {
     pub retryable: bool,
     /// The word by which a node of the cluster refused, if one did.
     pub refusal: Option<&'static str>,
+    /// The line of a script that is wrong, if one is.
+    pub script: Option<ScriptFault>,
+}
+
+/// What is wrong with a script, for who says it in other words.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ScriptFault {
+    /// Counted from 1.
+    pub line: u32,
+    /// One of the package's `ScriptProblem`.
+    pub problem: &'static str,
+    /// The words that it is wrong with.
+    pub found: String,
+    /// The most that there may be.
+    pub most: Option<u32>,
 }
 
 impl Fault {
     /// One with a code and a sentence, final and no node's.
     pub fn new(code: &'static str, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into(), retryable: false, refusal: None }
+        Fault { code, message: message.into(), retryable: false, refusal: None, script: None }
     }
     /// A wrong key, value or option.
     pub fn invalid(message: impl Into<String>) -> Fault {
@@ -45,7 +60,10 @@ impl From<lsm::Error> for Fault {
 
 impl From<sim::ScriptError> for Fault {
     fn from(error: sim::ScriptError) -> Fault {
-        Fault::new("BAD_SCRIPT", error.to_string())
+        let (problem, most) = (error.kind.name(), error.kind.most());
+        let message = error.to_string();
+        let script = ScriptFault { line: error.line, problem, found: error.found, most };
+        Fault { script: Some(script), ..Fault::new("BAD_SCRIPT", message) }
     }
 }
 

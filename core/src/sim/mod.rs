@@ -36,7 +36,7 @@ pub use rest::Rest;
 pub use run::{RunReport, run, run_options, run_seed, run_twice, trace_of};
 pub use script::{
     Action, DiskMood, GuestAsk, GuestNumber, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, SCRIPT_LINES_MAX,
-    SLOW_MS_MAX, Script, ScriptError,
+    SLOW_MS_MAX, Script, ScriptError, ScriptProblem,
 };
 pub use swarm::{FaultLevels, Level, Options};
 pub use verdict::{Checker, Violation};

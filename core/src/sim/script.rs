@@ -175,12 +175,79 @@ pub struct ScriptError {
     /// Counted from 1.
     pub line: u32,
     /// What is wrong there.
-    pub problem: String,
+    pub kind: ScriptProblem,
+    /// The words that it is wrong with; none for [`ScriptProblem::TooLong`].
+    pub found: String,
+}
+
+/// What can be wrong with a line of a script. What is told in other languages goes by this, not by the sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptProblem {
+    /// It is not `at TIME ACTION`.
+    NoLine,
+    /// There are more lines than [`SCRIPT_LINES_MAX`] with it.
+    TooLong,
+    /// No time.
+    NoTime,
+    /// No action, or one with other words than it takes.
+    NoAction,
+    /// No node of `n0` to `n49`.
+    NoNode,
+    /// No number, or none of the size wanted.
+    NoNumber,
+    /// More than so much.
+    TooLarge(u32),
+    /// No key or value.
+    NoWord,
+    /// No option of this action.
+    NoOption,
+}
+
+impl ScriptProblem {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ScriptProblem::NoLine => "noLine",
+            ScriptProblem::TooLong => "tooLong",
+            ScriptProblem::NoTime => "noTime",
+            ScriptProblem::NoAction => "noAction",
+            ScriptProblem::NoNode => "noNode",
+            ScriptProblem::NoNumber => "noNumber",
+            ScriptProblem::TooLarge(_) => "tooLarge",
+            ScriptProblem::NoWord => "noWord",
+            ScriptProblem::NoOption => "noOption",
+        }
+    }
+    /// The most that there may be, where there is a most.
+    pub fn most(self) -> Option<u32> {
+        match self {
+            ScriptProblem::TooLong => Some(SCRIPT_LINES_MAX as u32),
+            ScriptProblem::NoNode => Some(u32::from(NODE_COUNT_MAX) - 1),
+            ScriptProblem::TooLarge(most) => Some(most),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for ScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} of the script: {}", self.line, self.problem)
+        let ScriptError { line, kind, found } = self;
+        write!(f, "line {line} of the script: ")?;
+        match kind {
+            ScriptProblem::NoLine => write!(f, "expected `at TIME ACTION`, found `{found}`"),
+            ScriptProblem::TooLong => write!(f, "more than {SCRIPT_LINES_MAX} lines"),
+            ScriptProblem::NoTime => write!(f, "`{found}` is no time; write seconds as `3s` or `3.25s`"),
+            ScriptProblem::NoAction => write!(f, "`{found}` is no action"),
+            ScriptProblem::NoNode => {
+                write!(f, "`{found}` is no node; nodes are n0 to n{}", NODE_COUNT_MAX - 1)
+            }
+            ScriptProblem::NoNumber => write!(f, "`{found}` is no number of the range wanted here"),
+            ScriptProblem::TooLarge(most) => write!(f, "`{found}`: at most {most}"),
+            ScriptProblem::NoWord => {
+                write!(f, "`{found}` is no key or value; write other bytes as %41, none as ''")
+            }
+            ScriptProblem::NoOption => write!(f, "`{found}` is no option here"),
+        }
     }
 }
 impl core::error::Error for ScriptError {}
@@ -228,14 +295,14 @@ impl Script {
     pub fn parse(text: &str) -> Result<Script, ScriptError> {
         let mut script = Script::default();
         for (index, raw) in text.lines().enumerate() {
-            let error = |problem: String| ScriptError { line: index as u32 + 1, problem };
+            let error = |Wrong(kind, found)| ScriptError { line: index as u32 + 1, kind, found };
             let line = raw.split('#').next().unwrap_or_default();
             let words: Vec<&str> = line.split_whitespace().collect();
             if words.is_empty() {
                 continue;
             }
             if script.lines.len() == SCRIPT_LINES_MAX {
-                return Err(error(format!("more than {SCRIPT_LINES_MAX} lines")));
+                return Err(error(Wrong(ScriptProblem::TooLong, String::new())));
             }
             script.lines.push(parse_line(&words).map_err(error)?);
         }
@@ -244,9 +311,16 @@ impl Script {
     }
 }
 
-fn parse_line(words: &[&str]) -> Result<Line, String> {
+/// What is wrong, and with which words.
+struct Wrong(ScriptProblem, String);
+
+fn wrong(kind: ScriptProblem, found: &str) -> Wrong {
+    Wrong(kind, found.into())
+}
+
+fn parse_line(words: &[&str]) -> Result<Line, Wrong> {
     let ["at", time, verb, arguments @ ..] = words else {
-        return Err(format!("expected `at TIME ACTION`, found `{}`", words.join(" ")));
+        return Err(Wrong(ScriptProblem::NoLine, words.join(" ")));
     };
     let at = parse_time(time)?;
     let action = match (*verb, arguments) {
@@ -264,12 +338,8 @@ fn parse_line(words: &[&str]) -> Result<Line, String> {
         ("disk", [node, "slow"]) => Action::Disk(parse_node(node)?, DiskMood::Slow),
         ("disk", [node, "full"]) => Action::Disk(parse_node(node)?, DiskMood::Full),
         ("network", rates) => Action::Network(parse_rates(rates)?),
-        ("slow", [node, ms]) => {
-            Action::Slow(parse_node(node)?, parse_bounded(ms, SLOW_MS_MAX, "milliseconds")?)
-        }
-        ("lose", [node, rate]) => {
-            Action::Lose(parse_node(node)?, parse_bounded(rate, 1000, "in a thousand")?)
-        }
+        ("slow", [node, ms]) => Action::Slow(parse_node(node)?, parse_bounded(ms, SLOW_MS_MAX)?),
+        ("lose", [node, rate]) => Action::Lose(parse_node(node)?, parse_bounded(rate, PERMILLE_MAX)?),
         ("load", [ops]) => Action::Load(parse_number(ops)?),
         ("put", [node, key, value, options @ ..]) => {
             let found = parse_options(options, &["seen", "w", "ttl"])?;
@@ -288,28 +358,30 @@ fn parse_line(words: &[&str]) -> Result<Line, String> {
         }
         ("power", []) => Action::PowerAll,
         ("heal", []) => Action::Heal,
-        _ => return Err(format!("`{} {}` is no action", verb, arguments.join(" "))),
+        _ => return Err(Wrong(ScriptProblem::NoAction, words[2..].join(" "))),
     };
     Ok(Line { at, action })
 }
 
-fn parse_number<T: core::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no number of the range wanted here"))
+fn parse_number<T: core::str::FromStr>(text: &str) -> Result<T, Wrong> {
+    text.parse().map_err(|_| wrong(ScriptProblem::NoNumber, text))
 }
 
+/// All of a thousand messages.
+const PERMILLE_MAX: u16 = 1000;
 /// Longest that a message can be held back by [`Action::Slow`]: beyond any patience already.
 pub const SLOW_MS_MAX: u32 = 60_000;
 
-fn parse_bounded<T>(text: &str, max: T, what: &str) -> Result<T, String>
+fn parse_bounded<T>(text: &str, max: T) -> Result<T, Wrong>
 where
-    T: core::str::FromStr + PartialOrd + fmt::Display,
+    T: core::str::FromStr + PartialOrd + Copy + Into<u32>,
 {
     let number: T = parse_number(text)?;
-    if number > max { Err(format!("`{text}`: at most {max} {what}")) } else { Ok(number) }
+    if number > max { Err(wrong(ScriptProblem::TooLarge(max.into()), text)) } else { Ok(number) }
 }
 
-fn parse_word(text: &str) -> Result<Bytes, String> {
-    bytes_of(text).ok_or_else(|| format!("`{text}` is no key or value; write other bytes as %41, none as ''"))
+fn parse_word(text: &str) -> Result<Bytes, Wrong> {
+    bytes_of(text).ok_or_else(|| wrong(ScriptProblem::NoWord, text))
 }
 
 #[derive(Default)]
@@ -320,12 +392,12 @@ struct AskOptions {
     ttl_ms: Option<u64>,
 }
 
-fn parse_options(words: &[&str], known: &[&str]) -> Result<AskOptions, String> {
+fn parse_options(words: &[&str], known: &[&str]) -> Result<AskOptions, Wrong> {
     let mut options = AskOptions::default();
     for word in words {
-        let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no NAME=NUMBER"))?;
+        let (name, value) = word.split_once('=').ok_or_else(|| wrong(ScriptProblem::NoOption, word))?;
         if !known.contains(&name) {
-            return Err(format!("`{name}` is no option here; there are {}", known.join(", ")));
+            return Err(wrong(ScriptProblem::NoOption, word));
         }
         match name {
             "seen" => options.seen = Some(GuestNumber(parse_number(value)?)),
@@ -337,17 +409,17 @@ fn parse_options(words: &[&str], known: &[&str]) -> Result<AskOptions, String> {
     Ok(options)
 }
 
-fn parse_node(text: &str) -> Result<NodeIndex, String> {
+fn parse_node(text: &str) -> Result<NodeIndex, Wrong> {
     let index = text.strip_prefix('n').and_then(|index| index.parse().ok());
     match index {
         Some(index) if index < NODE_COUNT_MAX => Ok(NodeIndex(index)),
-        _ => Err(format!("`{text}` is no node; nodes are n0 to n{}", NODE_COUNT_MAX - 1)),
+        _ => Err(wrong(ScriptProblem::NoNode, text)),
     }
 }
 
 /// Seconds with up to six decimals and an `s`: `3s`, `0.25s`. No floating point, so that printing inverts it.
-fn parse_time(text: &str) -> Result<Micros, String> {
-    let wrong = || format!("`{text}` is no time; write seconds as `3s` or `3.25s`");
+fn parse_time(text: &str) -> Result<Micros, Wrong> {
+    let wrong = || wrong(ScriptProblem::NoTime, text);
     let seconds = text.strip_suffix('s').ok_or_else(wrong)?;
     let (whole, part) = seconds.split_once('.').unwrap_or((seconds, ""));
     if part.len() > 6 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -358,20 +430,17 @@ fn parse_time(text: &str) -> Result<Micros, String> {
     Ok(Micros(u64::from(whole) * 1_000_000 + part))
 }
 
-fn parse_rates(words: &[&str]) -> Result<NetworkRates, String> {
+fn parse_rates(words: &[&str]) -> Result<NetworkRates, Wrong> {
     let mut rates = NetworkRates::default();
     for word in words {
-        let (name, value) = word.split_once('=').ok_or_else(|| format!("`{word}` is no NAME=NUMBER"))?;
-        let number: u16 = parse_number(value)?;
-        if number > 1000 {
-            return Err(format!("`{word}`: at most 1000 of 1000 messages"));
-        }
+        let (name, value) = word.split_once('=').ok_or_else(|| wrong(ScriptProblem::NoOption, word))?;
+        let number: u16 = parse_bounded(value, PERMILLE_MAX)?;
         match name {
             "loss" => rates.loss_permille = number,
             "dup" => rates.dup_permille = number,
             "late" => rates.late_permille = number,
             "reorder" => rates.reorder = number != 0,
-            _ => return Err(format!("`{name}` is no rate; there are loss, dup, late and reorder")),
+            _ => return Err(wrong(ScriptProblem::NoOption, word)),
         }
     }
     Ok(rates)

@@ -3,7 +3,7 @@ export class KvorumError extends Error {
   /**
    * @param {import("../index.js").KvorumErrorCode} code
    * @param {string} message
-   * @param {{ retryable?: boolean, refusal?: string | null, cause?: unknown }} [more]
+   * @param {{ retryable?: boolean, refusal?: string | null, script?: import("../index.js").ScriptFault | null, cause?: unknown }} [more]
    */
   constructor(code, message, more = {}) {
     super(message, "cause" in more ? { cause: more.cause } : undefined);
@@ -11,6 +11,7 @@ export class KvorumError extends Error {
     this.code = code;
     this.retryable = more.retryable ?? false;
     this.refusal = more.refusal ?? null;
+    this.script = more.script ?? null;
   }
 }
 

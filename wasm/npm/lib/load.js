@@ -70,8 +70,8 @@ function translated(error) {
     return again(stopped);
   }
   if (error instanceof Error) return error;
-  const { code, message, retryable, refusal } = /** @type {any} */ (error);
-  return new KvorumError(code, message, { retryable, refusal });
+  const { code, message, retryable, refusal, script } = /** @type {any} */ (error);
+  return new KvorumError(code, message, { retryable, refusal, script });
 }
 
 /**

@@ -326,6 +326,21 @@ test("a wrong option is named, with what is allowed", async () => {
   ];
   for (const [options, pattern] of bad) await assert.rejects(Cluster.create(options), fails("INVALID_ARGUMENT", pattern));
   await assert.rejects(Cluster.create({ seed: 1, script: "at 1s start n0\nat 2s dance n1" }), fails("BAD_SCRIPT", /line 2/));
+  for (const [line, fault] of [
+    ["fly", { problem: "noLine", found: "fly" }],
+    ["at noon start n0", { problem: "noTime", found: "noon" }],
+    ["at 1s dance n1", { problem: "noAction", found: "dance n1" }],
+    ["at 1s start n99", { problem: "noNode", found: "n99", most: 49 }],
+    ["at 1s load many", { problem: "noNumber", found: "many" }],
+    ["at 1s slow n1 99999999", { problem: "tooLarge", found: "99999999", most: 60_000 }],
+    ["at 1s network loss=2000", { problem: "tooLarge", found: "2000", most: 1_000 }],
+    ["at 1s get n1 %zz", { problem: "noWord", found: "%zz" }],
+    ["at 1s get n1 k x=1", { problem: "noOption", found: "x=1" }],
+    ["at 1s heal\n".repeat(10_001), { line: 10_001, problem: "tooLong", found: "", most: 10_000 }],
+  ]) {
+    const { script } = await Cluster.create({ seed: 1, script: line }).catch((error) => error);
+    assert.deepEqual({ ...script }, { line: 1, most: undefined, ...fault }, line);
+  }
   assert.throws(() => new Cluster(), fails("INVALID_ARGUMENT", /Cluster\.create/));
 });
 

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { native } from "./native.mjs";
 
-const WASM_GZIP_BYTES_MAX = 300 * 1024;
+const WASM_GZIP_BYTES_MAX = 300_000;
 const FILES = [
   "LICENSE-APACHE",
   "LICENSE-MIT",

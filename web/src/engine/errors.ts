@@ -1,20 +1,30 @@
 /** What errors of the package mean to the page: which of them end a world, and what is said of them. */
+import type { ScriptFault } from "kvorum";
 import type { Reason, Reproduction, Trouble } from "./protocol.ts";
-import { scriptReason } from "./script.ts";
+import { scriptFaultOf, scriptReason } from "./script.ts";
 
-export function errorOf(error: unknown): { code: string | null; refusal: string | null; message: string } {
-  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
-  if (!(error instanceof Error)) return { code: null, refusal: null, message: String(error) };
-  const code = "code" in error ? text(error.code) : null;
-  const refusal = "refusal" in error ? text(error.refusal) : null;
-  return { code, refusal, message: error.message };
+export interface PackageError {
+  code: string | null;
+  refusal: string | null;
+  message: string;
+  /** What is wrong with a script, if that is what it is about. */
+  script: ScriptFault | null;
 }
 
-/** A world that stopped, or could not begin. `script`: what it was opened with; `last` leads to the moment before. */
-export function troubleOf(code: string | null, message: string, last: Reproduction | null, script: string | null): Trouble {
+export function errorOf(error: unknown): PackageError {
+  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  if (!(error instanceof Error)) return { code: null, refusal: null, message: String(error), script: null };
+  const code = "code" in error ? text(error.code) : null;
+  const refusal = "refusal" in error ? text(error.refusal) : null;
+  const script = "script" in error ? scriptFaultOf(error.script) : null;
+  return { code, refusal, message: error.message, script };
+}
+
+/** A world that stopped, or could not begin; `last` leads to the moment before. */
+export function troubleOf({ code, message, script }: PackageError, last: Reproduction | null): Trouble {
   switch (code) {
     case "BAD_SCRIPT":
-      return { code: "badScript", holes: {}, reason: scriptReason(message, script) };
+      return { code: "badScript", holes: {}, reason: script === null ? { code: "core", holes: { words: message } } : scriptReason(script) };
     case "INVALID_ARGUMENT":
     case "NOT_DONE":
       return { code: "badLink", holes: {}, reason: { code: "core", holes: { words: message } } };

@@ -528,7 +528,8 @@ export class Host {
   // --- what goes wrong ---
 
   #onError(error: unknown): void {
-    const { code, message } = errorOf(error);
+    const told = errorOf(error);
+    const { code, message } = told;
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
     if (isRefusal(code) && this.#cluster !== null) {
@@ -539,7 +540,7 @@ export class Host {
     this.#cluster = null;
     this.#isPlaying = false;
     this.#runs = [];
-    this.#shell.post({ kind: "stopped", trouble: troubleOf(code, message, last, this.#script), last }, []);
+    this.#shell.post({ kind: "stopped", trouble: troubleOf(told, last), last }, []);
   }
 }
 

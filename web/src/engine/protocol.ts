@@ -74,7 +74,6 @@ export interface Reason {
     | "scriptFull"
     /** Core's own words, where it carries nothing else. They are English. */
     | "core"
-    | "scriptLine"
     | "scriptNoLine"
     | "scriptTooLong"
     | "scriptNoTime"

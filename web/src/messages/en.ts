@@ -536,7 +536,6 @@ export const en = {
   "reason.powerOfTwo": "{field} is no power of two",
   "reason.scriptFull": "this world has been through as much as one script holds; start again",
   "reason.core": "{words}",
-  "reason.scriptLine": "line {line}, “{found}”",
   "reason.scriptNoLine": "line {line}, “{found}”, does not read at TIME ACTION",
   "reason.scriptTooLong": "line {line}: a script has at most {most} lines",
   "reason.scriptNoTime": "line {line}: “{found}” is no time; seconds are written 3s or 3.25s",

@@ -552,7 +552,6 @@ export const ko = translated({
   "reason.powerOfTwo": "2의 거듭제곱이 아닌 항목: {field}",
   "reason.scriptFull": "한 스크립트에 담을 수 있는 만큼 이미 실행됨, 다시 시작해야 함",
   "reason.core": "코어의 설명(영어) “{words}”",
-  "reason.scriptLine": "{line}번째 줄 “{found}”",
   "reason.scriptNoLine": "{line}번째 줄 “{found}”: at TIME ACTION 형식이 아님",
   "reason.scriptTooLong": "{line}번째 줄: 스크립트는 최대 {most}줄",
   "reason.scriptNoTime": "{line}번째 줄 “{found}”: 시간이 아님 (3s, 3.25s처럼 초로 씀)",

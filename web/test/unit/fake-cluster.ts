@@ -13,6 +13,7 @@ import type {
   NodePicture,
   ReadResult,
   ResolvedOptions,
+  ScriptFault,
   Verdict,
   WriteResult,
 } from "kvorum";
@@ -25,10 +26,12 @@ export const STEP_US = 1_000;
 export class Refused extends Error {
   readonly code: string;
   readonly retryable = false;
+  readonly script: ScriptFault | null;
 
-  constructor(code: string, message = code) {
+  constructor(code: string, message = code, script: ScriptFault | null = null) {
     super(message);
     this.code = code;
+    this.script = script;
   }
 }
 

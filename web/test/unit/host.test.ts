@@ -435,7 +435,7 @@ describe("a host", () => {
       ["PANICKED", { code: "panicked", holes: { what: words } }],
     ] as const) {
       const desk = new Desk();
-      desk.createFails = new Refused(code, words);
+      desk.createFails = new Refused(code, words, code === "BAD_SCRIPT" ? { line: 3, problem: "noNode", found: "n99", most: 49 } : null);
       await desk.open();
       expect(desk.of("stopped")).toMatchObject([{ trouble }]);
     }

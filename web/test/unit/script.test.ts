@@ -1,36 +1,28 @@
 import { describe, expect, it } from "vitest";
-import { lastLineUs, putsOf, scriptReason } from "../../src/engine/script.ts";
+import type { ScriptFault } from "kvorum";
+import { lastLineUs, putsOf, scriptFaultOf, scriptReason } from "../../src/engine/script.ts";
 
-const SCRIPT = "at 0s start n0\nat noon fly n0\n";
-const of = (problem: string) => scriptReason(`line 2 of the script: ${problem}`, SCRIPT);
+const fault = (part: Partial<ScriptFault>): ScriptFault => ({ line: 2, problem: "noAction", found: "fly n0", ...part });
 
 describe("a script that is none", () => {
   it("is told by its line, what is wrong there and what would be right", () => {
-    for (const [problem, code, holes] of [
-      ["expected `at TIME ACTION`, found `fly`", "scriptNoLine", { found: "fly" }],
-      ["more than 10000 lines", "scriptTooLong", { most: 10_000 }],
-      ["`noon` is no time; write seconds as `3s` or `3.25s`", "scriptNoTime", { found: "noon" }],
-      ["`fly n0` is no action", "scriptNoAction", { found: "fly n0" }],
-      ["`n99` is no node; nodes are n0 to n49", "scriptNoNode", { found: "n99", most: 49 }],
-      ["`many` is no number of the range wanted here", "scriptNoNumber", { found: "many" }],
-      ["`99999999`: at most 60000 milliseconds", "scriptTooLarge", { found: "99999999", most: 60_000 }],
-      ["`loss=2000`: at most 1000 of 1000 messages", "scriptTooLarge", { found: "loss=2000", most: 1_000 }],
-      ["`%zz` is no key or value; write other bytes as %41, none as ''", "scriptNoWord", { found: "%zz" }],
-      ["`w` is no NAME=NUMBER", "scriptNoOption", { found: "w" }],
-      ["`x` is no option here; there are r", "scriptNoOption", { found: "x" }],
-      ["`x` is no rate; there are loss, dup, late and reorder", "scriptNoOption", { found: "x" }],
-    ] as const) {
-      expect(of(problem)).toEqual({ code, holes: { line: 2, ...holes } });
+    expect(scriptReason(fault({}))).toEqual({ code: "scriptNoAction", holes: { line: 2, found: "fly n0" } });
+    expect(scriptReason(fault({ problem: "noNode", found: "n99", most: 49 }))).toEqual({
+      code: "scriptNoNode",
+      holes: { line: 2, found: "n99", most: 49 },
+    });
+  });
+
+  it("is known by its fields; anything else is none", () => {
+    expect(scriptFaultOf({ ...fault({ problem: "tooLarge", most: 5 }), more: 1 })).toEqual(fault({ problem: "tooLarge", most: 5 }));
+    expect(scriptFaultOf({ ...fault({}), most: undefined })).toEqual(fault({}));
+    for (const other of [null, undefined, "line 2", {}, { ...fault({}), line: "2" }, { ...fault({}), problem: "constructor" }]) {
+      expect(scriptFaultOf(other)).toBeNull();
     }
   });
 
-  it("is told by the line itself if a later core words it otherwise", () => {
-    expect(of("something new")).toEqual({ code: "scriptLine", holes: { line: 2, found: "at noon fly n0" } });
-    expect(scriptReason("no line at all", null)).toEqual({ code: "core", holes: { words: "no line at all" } });
-  });
-
   it("is quoted in part if it is long", () => {
-    const { holes } = of(`\`${"x".repeat(500)}\` is no action`);
+    const { holes } = scriptReason(fault({ found: "x".repeat(500) }));
     expect(String(holes["found"]).length).toBeLessThanOrEqual(60);
   });
 });
