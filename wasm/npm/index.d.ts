@@ -276,6 +276,11 @@ export interface Verdict {
   partitionsDiffering: number;
   /** Whether the script ran to its end and the settled cluster was judged. */
   isFinal: boolean;
+  /**
+   * Whether lost acknowledged writes and deleted values that came back were looked for: only at the end, and not where
+   * nothing is promised of them ("lww" with a W below the majority).
+   */
+  isLossJudged: boolean;
 }
 
 // ------------------------------------------------------------------------------------------------------ pictures

@@ -207,13 +207,16 @@ impl World {
         }
         (FinalKey { key, cell: whole, read_ms: self.true_ms() }, disagreement)
     }
+    /// Whether C2 and C7 are promised: under `always`, and for a last write that wins only where majorities meet.
+    pub(super) fn promises_acks(&self) -> bool {
+        self.options.durability == Durability::Always
+            && (2 * self.needed_least.1 > self.options.n
+                || self.options.resolve == crate::version::Resolve::Siblings)
+    }
     fn judge_history(&mut self, finals: &[FinalKey]) {
         let (resolve, now, voters) = (self.options.resolve, self.now(), self.quorum_checker.voters());
         let mut found = inventions(&self.history, &self.reads);
-        // C2 and C7 are promised under `always`, and for a last write that wins only where majorities meet.
-        let is_promised = self.options.durability == Durability::Always
-            && (2 * self.needed_least.1 > self.options.n || resolve == crate::version::Resolve::Siblings);
-        if is_promised {
+        if self.promises_acks() {
             found.extend(lost_acks(&self.history, voters, finals, resolve, self.power_cut_at, now));
             found.extend(zombies(&self.history, voters, finals, resolve, now));
         }

@@ -57,6 +57,9 @@ pub struct Verdict {
     pub partitions_differing: u32,
     /// The settled cluster was judged as well.
     pub is_final: bool,
+    /// Acknowledged writes that are lost and deleted values that came back were looked for: at the end only, and not where
+    /// nothing is promised of them.
+    pub is_loss_judged: bool,
 }
 
 /// A promise that was broken.
@@ -213,6 +216,7 @@ impl World {
             hints_waiting: shards().map(|shard| shard.gauged().hints_pending).sum(),
             partitions_differing: self.differing().len() as u32,
             is_final: self.is_judged(),
+            is_loss_judged: self.is_judged() && self.promises_acks(),
         }
     }
     fn names(&self) -> Vec<String> {

@@ -104,6 +104,7 @@ for (const seed of [1, 2, 3]) {
     const verdict = cluster.verdicts();
     assert.deepEqual(verdict.violations, [], script);
     assert.equal(verdict.isFinal, true);
+    assert.equal(verdict.isLossJudged, true);
     cluster.close();
 
     const again = await Cluster.create({ ...options, script });
@@ -342,6 +343,22 @@ test("a wrong option is named, with what is allowed", async () => {
     assert.deepEqual({ ...script }, { line: 1, most: undefined, ...fault }, line);
   }
   assert.throws(() => new Cluster(), fails("INVALID_ARGUMENT", /Cluster\.create/));
+});
+
+test("what nothing is promised of is not said to have been judged", async () => {
+  for (const [options, isJudged] of [
+    [{ resolve: "lww", w: 1 }, false],
+    [{ resolve: "lww", w: 2 }, true],
+    [{ resolve: "siblings", w: 1 }, true],
+  ]) {
+    await calm({ seed: 4, nodes: 3, n: 3, r: 1, ...options }, async (cluster) => {
+      await cluster.client(0).put("k", "v");
+      assert.equal(cluster.verdicts().isLossJudged, false, "not before the end");
+      cluster.run({ until: "end" });
+      const { isFinal, isLossJudged } = cluster.verdicts();
+      assert.deepEqual([isFinal, isLossJudged], [true, isJudged], JSON.stringify(options));
+    });
+  }
 });
 
 test("a wrong call is named, and does nothing", async () => {

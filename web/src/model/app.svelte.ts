@@ -196,25 +196,27 @@ class PageApp implements App {
 
   // --- what is done ---
 
-  #send(): void {
+  #send(): boolean {
     const draft = this.#draft;
     this.#fieldTrouble = checkDraft(draft);
-    if (this.#fieldTrouble === null && this.#attached === null) this.#simulated.ask(draft);
+    return this.#fieldTrouble === null && this.#attached === null && this.#simulated.ask(draft);
   }
 
-  #merge(value: string): void {
+  #merge(value: string): boolean {
     const key = this.#simulated.selectedKey;
-    if (key === null || this.#attached !== null) return;
+    if (key === null || this.#attached !== null) return false;
     this.#fieldTrouble = checkDraft({ ...this.#draft, verb: "put", key, value });
-    if (this.#fieldTrouble === null) this.#simulated.merge(key, value, this.#draft);
+    return this.#fieldTrouble === null && this.#simulated.merge(key, value, this.#draft);
   }
 
-  #setKeyspace(wish: Parameters<Actions["setKeyspace"]>[0]): void {
-    if (this.#attached !== null || this.#simulated.setKeyspace(wish) === "same") return;
+  #setKeyspace(wish: Parameters<Actions["setKeyspace"]>[0]): boolean {
+    const done = this.#attached === null ? this.#simulated.setKeyspace(wish) : "refused";
+    if (done !== "another") return done === "same";
     this.#generation += 1;
     this.#fieldTrouble = null;
     // What the composer asks for by itself was meant for the keyspace before.
     this.#draft = { ...this.#draft, r: null, w: null };
+    return true;
   }
 
   #startAgain(seed?: string): void {
@@ -335,9 +337,9 @@ class PageApp implements App {
       get nowUs() { return app.#session.nowUs; },
       get events() { return app.#session.events; },
       get isPlaying() { return app.#session.isPlaying; },
-      get speed() { return app.#simulated.speed; },
-      get seed() { return app.#simulated.seed; },
-      get digest() { return app.#simulated.digest; },
+      get speed() { return app.#session.speed; },
+      get seed() { return app.#session.seed; },
+      get digest() { return app.#session.digest; },
       get running() { return app.#session.running; },
       get live() { return app.#session.live; },
       get draft() { return app.#draft; },

@@ -143,7 +143,8 @@ export interface Scene {
 
 /** What the user can make happen. Names of nodes are their places in `picture.nodes`. */
 export interface Actions {
-  send(): void;
+  /** Sends what the composer holds; `false` if it was refused, which is said in its place. */
+  send(): boolean;
   setDraft(part: Partial<Scene["draft"]>): void;
   selectKey(key: string | null): void;
   selectNode(node: number | null): void;
@@ -156,9 +157,10 @@ export interface Actions {
   healAll(): void;
   slow(node: number, ms: number): void;
   loss(node: number, permille: number): void;
-  setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): void;
+  setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): boolean;
   /** A put whose context covers all siblings of the selected key. */
-  merge(value: string): void;
+  /** `false` if it was refused. */
+  merge(value: string): boolean;
   play(): void;
   pause(): void;
   step(): void;

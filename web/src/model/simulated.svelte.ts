@@ -337,29 +337,31 @@ export class Simulated implements Session {
 
   // --- what is done ---
 
-  /** Sends what the composer holds, whose fields were looked at. */
-  ask(draft: Draft): void {
+  /** Sends what the composer holds, whose fields were looked at; `false` if it cannot be. */
+  ask(draft: Draft): boolean {
     // There is no world to ask: what is wrong stays in sight, with its way out.
-    if (this.#trouble?.code === "panicked" || (this.#trouble !== null && this.#picture === null)) return;
+    if (this.#trouble?.code === "panicked" || (this.#trouble !== null && this.#picture === null)) return false;
     const { verb, key, value, through } = draft;
     const r = draft.r ?? this.#quorum?.r ?? null;
     const w = draft.w ?? this.#quorum?.w ?? null;
     this.#trouble = quorumTrouble(verb === "get" ? { r } : { w }, this.#picture?.keyspace.n ?? Infinity);
-    if (this.#trouble !== null) return;
+    if (this.#trouble !== null) return false;
     this.#followsLatest = true;
     this.select(key, this.#selectedNode);
     this.#engine.send({ kind: "ask", ask: ++this.#ask, verb, key, value, through, r, w });
+    return true;
   }
 
   /** A put whose context covers all siblings of a key that can be read. */
-  merge(key: string, value: string, { through, w: asked }: Draft): void {
+  merge(key: string, value: string, { through, w: asked }: Draft): boolean {
     this.#forgive();
     const w = asked ?? this.#quorum?.w ?? null;
     this.#trouble ??= quorumTrouble({ w }, this.#picture?.keyspace.n ?? Infinity);
-    if (this.#trouble !== null) return;
+    if (this.#trouble !== null) return false;
     this.#followsLatest = true;
     const r = this.#picture?.keyspace.r ?? 1;
     this.#engine.send({ kind: "merge", ask: ++this.#ask, key, value, through, r, w });
+    return true;
   }
 
   fault(fault: Fault): void {
@@ -389,14 +391,14 @@ export class Simulated implements Session {
   }
 
   /** R and W are every request's own; N and `resolve` are of the data, so another of them is another world, which is told. */
-  setKeyspace(wish: KeyspaceWish): "same" | "another" {
+  setKeyspace(wish: KeyspaceWish): "refused" | "same" | "another" {
     const now = this.#picture?.keyspace;
-    if (now === undefined) return "same";
+    if (now === undefined) return "refused";
     const nodes = this.#picture?.nodes.length ?? 1;
     const found = wished(now, wish, nodes);
     if (!found.ok) {
       this.#trouble = found.trouble;
-      return "same";
+      return "refused";
     }
     const { n, r, w, resolve } = found.keyspace;
     if (n !== now.n || resolve !== now.resolve) {

@@ -26,8 +26,8 @@ export function faultsOf(view: ViewContext): Fault[] {
     return [];
   }
   const name = nameIn(scene, node);
-  // What the others believe does not matter here: a node that runs can be stopped, another one started.
-  const down = !summary.isRunning || summary.state === "paused";
+  // What the others believe does not matter here: a node that runs can be stopped (one that stands still, too), another started.
+  const down = !summary.isRunning;
   const isCut = picture.cuts.some(([from, to]) => from === node || to === node);
   const [slow, loss] = [summary.slowMs > 0, summary.lossPermille > 0];
   const faults: Fault[] = [

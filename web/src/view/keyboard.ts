@@ -5,7 +5,7 @@ import { chooseNode } from "./choose.ts";
 import type { ViewContext } from "./context.ts";
 import { faultsOf } from "./faults.ts";
 import { changeSpeed, step, toggle } from "./time.ts";
-import { halt, stepBack, toEnd } from "./travel.ts";
+import { stepBack, toEnd } from "./travel.ts";
 import { ui } from "./ui.svelte.ts";
 
 const VERBS: Readonly<Record<string, Verb>> = { p: "put", g: "get", d: "del" };
@@ -36,10 +36,10 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
   const isLive = scene.mode === "live";
   switch (key) {
     case " ":
-      if (scene.running !== null) halt(view);
-      else toggle(view);
+      toggle(view);
       return true;
     case ".":
+      if (isLive) return false;
       step(view);
       return true;
     case ",":
@@ -52,6 +52,7 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
       return true;
     case "[":
     case "]":
+      if (isLive) return false;
       changeSpeed(view, key === "]" ? 1 : -1);
       return true;
     case "ArrowLeft":

@@ -86,6 +86,12 @@ export function countedVotes(request: RequestModel): number {
   return at === null ? request.votes.length : request.votes.filter((vote) => vote.atUs <= at).length;
 }
 
+/** Votes of fallbacks among those. */
+export function hintedVotes(request: RequestModel): number {
+  const at = decidedAt(request);
+  return request.votes.filter((vote) => vote.hinted && (at === null || vote.atUs <= at)).length;
+}
+
 /**
  * The vote with which it was done: the last before the end that its coordinator tells of, or its entry. Whether a quorum was met is never
  * counted here: while partitions move it takes more votes than W, and a request may fail whatever it has.

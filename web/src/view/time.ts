@@ -3,9 +3,14 @@ import { t } from "../messages/index.svelte.ts";
 import type { ViewContext } from "./context.ts";
 import { nextSpeed } from "./geometry/time.ts";
 import { clock } from "./names.ts";
+import { halt } from "./travel.ts";
 
-export function toggle({ scene, actions, say }: ViewContext): void {
-  if (scene.isPlaying) {
+/** Plays or pauses; while a way through time is under way, ends that. */
+export function toggle(view: ViewContext): void {
+  const { scene, actions, say } = view;
+  if (scene.running !== null) {
+    halt(view);
+  } else if (scene.isPlaying) {
     actions.pause();
     say(t("say.paused", { clock: clock(scene.nowUs) }));
   } else {
@@ -19,7 +24,7 @@ export function step({ scene, actions, say }: ViewContext): void {
     actions.pause();
   }
   actions.step();
-  say(t("say.step", { count: scene.events + 1, clock: clock(scene.nowUs) }));
+  say(t("say.step"));
 }
 
 export function changeSpeed({ scene, actions, say }: ViewContext, by: 1 | -1): void {

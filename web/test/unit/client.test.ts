@@ -140,5 +140,6 @@ const VERDICT = {
   epochs: 1,
   hintsWaiting: 0,
   partitionsDiffering: 0,
+  isLossJudged: false,
   isFinal: false,
 };

@@ -167,6 +167,7 @@ export class FakeCluster implements Cluster {
       epochs: 1,
       hintsWaiting: 0,
       partitionsDiffering: 0,
+      isLossJudged: false,
       isFinal: false,
     };
   }

@@ -89,7 +89,7 @@ describe("a node that is no member yet", () => {
 });
 
 describe("pictures of a simulated cluster", () => {
-  const VERDICT = { violations: [], acknowledged: 0, asked: 0, downs: 0, epochs: 1, hintsWaiting: 0, partitionsDiffering: 0, isFinal: false };
+  const VERDICT = { violations: [], acknowledged: 0, asked: 0, downs: 0, epochs: 1, hintsWaiting: 0, partitionsDiffering: 0, isFinal: false, isLossJudged: false };
   const owned = (owners: number[][]) => ({ kind: "owners", owners: packLists(owners) }) as const;
   const post = (repair: number[]): PicturesPost =>
     ({

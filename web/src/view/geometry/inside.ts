@@ -67,7 +67,7 @@ const LABEL_WIDTH = 30;
 const BAR_WIDTH_MIN = 4;
 const RUN_STEP = 22;
 const LEVEL_STEP = 28;
-/** More than a third of tombstones makes a table worth a compaction. */
+/** From this part of tombstones on a table is hatched. */
 const DEAD_PART = 1 / 3;
 
 export function tableChart(shard: ShardPicture, width: number): TableChart {
