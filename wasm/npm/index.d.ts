@@ -408,7 +408,8 @@ export interface KeyPicture {
   partition: number;
   /**
    * Clockwise: the N owners, all at the key's own partition, then what lies behind it as far as the fallbacks in use;
-   * with none in use, as far as the first that could be. One that could not be (Down, say) is named on the way, as `fallback`.
+   * with none in use, as far as the first that could be. One that could not be (Down, say) is named on the way, as
+   * `fallback`.
    */
   walk: WalkStep[];
   copies: CopyPicture[];
