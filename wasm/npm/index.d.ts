@@ -394,7 +394,10 @@ export interface ReadStep {
   level?: number;
   run?: number;
   table?: number;
-  /** `range`: the key lies outside; `no`/`maybe`: the filter's answer; `notReached`: found before. */
+  /**
+   * `range`: the key lies outside; `no`: the filter's answer; `falsePositive`: the filter said maybe, and the key is not
+   * there; `notReached`: found before.
+   */
   answer: "absent" | "found" | "no" | "falsePositive" | "range" | "notReached" | "damaged";
 }
 /** Hints for one member about one partition. */
@@ -408,7 +411,11 @@ export interface KeyPicture {
   key: string;
   slot: number;
   partition: number;
-  /** Clockwise: the N owners, all at the key's own partition, then what lies behind it as far as the fallbacks in use. */
+  /**
+   * Clockwise: the N owners, all at the key's own partition, then what lies behind it as far as the fallbacks in use;
+   * with none in use, as far as the first that could be. One that could not be (Down, say) is named on the way, as
+   * `fallback`.
+   */
   walk: WalkStep[];
   copies: CopyPicture[];
   /** All that is held anywhere, merged. */

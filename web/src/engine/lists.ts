@@ -35,7 +35,7 @@ export function unpackLists(packed: Uint8Array): number[][] {
 
 type Repair = NodePicture["repair"];
 
-/** One number for each partition: an array of them crosses without being copied, where objects would be made one by one. */
+/** One number for each partition: an array of them is copied whole when it crosses, where objects would be made one by one. */
 export function packRepair(repair: Repair): Uint32Array<ArrayBuffer> {
   return Uint32Array.from(repair, ({ partition, differs, moving }) => partition * 4 + (differs ? 2 : 0) + (moving ? 1 : 0));
 }

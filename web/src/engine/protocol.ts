@@ -2,7 +2,7 @@
  * What the page and the worker say to each other.
  *
  * The worker owns the one `Cluster`; the page sends commands and draws what is posted. Everything that crosses is a plain
- * value; bulk (events, flights) crosses as transferred arrays.
+ * value; bulk crosses as arrays of numbers. Those of a frame (events, flights) are transferred, packed lists are copied.
  */
 import type { ClusterPicture, FLIGHT_FIELDS, KeyPicture, NodePicture, Resolve, ResolvedOptions, Verdict } from "kvorum";
 

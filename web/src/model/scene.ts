@@ -91,7 +91,7 @@ export interface LiveFacts {
   address: string;
   /** `unreachable`: nobody there has ever spoken to this page; `lost`: somebody had. */
   status: "attaching" | "attached" | "lost" | "unreachable" | "refused";
-  /** Seconds since the last event, and until the next try, when lost. */
+  /** Since the last event; until the next try, while none is attached. */
   lastEventMs: number;
   retryInMs: number | null;
   eventsPerSecond: number;
