@@ -49,11 +49,6 @@ pub fn run(options: Options, script: Script) -> RunReport {
     }
 }
 
-/// Runs a seed with its default script.
-pub fn run_seed(seed: u64) -> RunReport {
-    run_options(Options::drawn(seed))
-}
-
 /// Runs options with the script that their seed draws.
 pub fn run_options(options: Options) -> RunReport {
     let script = default_script(&options);
