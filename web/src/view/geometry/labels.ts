@@ -18,7 +18,7 @@ export interface Words {
 
 export const LINE_HEIGHT = 16;
 /** Above so many nodes words go towards the middle, where there is more room than between neighbours. */
-export const CROWDED_MIN = 8;
+const CROWDED_MIN = 8;
 /** Above so many, only nodes that have something to say are named, and every few to find one's way by. */
 export const THINNED_MIN = 12;
 const LANDMARKS = 10;
