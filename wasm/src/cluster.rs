@@ -4,7 +4,8 @@ use bytes::Bytes;
 use js_sys::Float64Array;
 use kvorum_core::base::{BTreeSet, Micros};
 use kvorum_core::sim::{
-    Action, GuestAsk, GuestNumber, NodeIndex, Options, Rest, Script, Verdict, World, default_script,
+    Action, GuestAsk, GuestNumber, LAST_ANSWERS, NodeIndex, Options, Rest, Script, Verdict, World,
+    calm_script, default_script,
 };
 use kvorum_core::version::Resolve;
 use serde::Serialize;
@@ -12,10 +13,6 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// How long after the script's end the last answers may come; the same as in `sim::run`, whose digest this must make.
-const LAST_ANSWERS: Micros = Micros::from_millis(1_500);
-/// Between the starts of two nodes of a calm cluster; as in scripts that are drawn.
-const START_EVERY: Micros = Micros::from_millis(50);
 /// Numbers for each message under way; `FLIGHT_FIELDS` in the package.
 const FLIGHT_FIELDS: usize = 8;
 
@@ -106,14 +103,7 @@ impl Cluster {
             keep_trace: keeps_events,
             ..Options::calm(seed, calm.nodes)
         };
-        let starts = || {
-            let mut script = Script::default();
-            for index in 0..calm.nodes {
-                script.push(Micros(START_EVERY.0 * u64::from(index)), Action::Start(NodeIndex(index)));
-            }
-            script
-        };
-        let script = script.map_or_else(|| Ok(starts()), |text| Script::parse(&text))?;
+        let script = script.map_or_else(|| Ok(calm_script(&options)), |text| Script::parse(&text))?;
         Ok(Cluster::new(options, script, false))
     }
     fn new(options: Options, script: Script, is_drawn: bool) -> Cluster {

@@ -393,10 +393,6 @@ impl Db {
     pub fn failed(&self) -> Option<(Ticket, Error)> {
         self.poison.map(|_| (self.issued(), Error::Poisoned))
     }
-    /// Why the engine is poisoned, if it is.
-    pub fn poisoned_by(&self) -> Option<StorageError> {
-        self.poison
-    }
     /// Why writes are refused, if they are.
     pub fn refusing(&self) -> Option<Error> {
         if self.poison.is_some() {

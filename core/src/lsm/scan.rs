@@ -110,10 +110,6 @@ impl Scan {
         }
         Scan { range, copied, copied_ranges, copied_end, frozen, version, space }
     }
-    /// Whether it can be run without reading the disk.
-    pub fn is_in_memory(&self) -> bool {
-        !self.version.runs().any(|run| run.overlaps(&self.range.from, &self.range.to))
-    }
     /// Finishes the read.
     pub fn run<S: Storage>(&self, storage: &S, cache: &mut BlockCache) -> Result<ScanPage, Error> {
         let range = &self.range;

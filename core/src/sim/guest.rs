@@ -167,10 +167,6 @@ impl World {
 }
 
 impl Guest {
-    /// Whether it has a context that a put can carry.
-    pub fn has_context(&self) -> bool {
-        self.context.is_some()
-    }
     /// Tells its context from those of other reads, in other worlds too.
     pub fn context_check(&self) -> Option<u32> {
         self.context.as_ref().map(|(bytes, _)| checksum(bytes) as u32)

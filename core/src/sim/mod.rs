@@ -33,7 +33,7 @@ pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_o
 pub use nemesis::{calm_script, default_script};
 pub use picture::{Flight, Verdict, ViolationPicture};
 pub use rest::Rest;
-pub use run::{RunReport, run, run_options, run_seed, run_twice, trace_of};
+pub use run::{LAST_ANSWERS, RunReport, run, run_options, run_twice, trace_of};
 pub use script::{
     Action, DiskMood, GuestAsk, GuestNumber, Line, NODE_COUNT_MAX, NetworkRates, NodeIndex, SCRIPT_LINES_MAX,
     SLOW_MS_MAX, Script, ScriptError, ScriptProblem,

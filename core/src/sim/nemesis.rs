@@ -3,6 +3,9 @@ use super::script::{Action, DiskMood, NetworkRates, NodeIndex, Script};
 use super::swarm::{Level, Options};
 use crate::base::{Bug, Micros, Random};
 
+/// Between the starts of two nodes: so close that the first put to a calm cluster, which waits for all, can be taken after
+/// about half a second.
+const START_EVERY: Micros = Micros::from_millis(50);
 /// When clients begin: while the cluster is still forming, on purpose.
 const LOAD_AT: Micros = Micros::from_millis(800);
 /// When faults begin.
@@ -31,14 +34,11 @@ pub fn default_script(options: &Options) -> Script {
     nemesis.script
 }
 
-/// Between the starts of a calm cluster's nodes: as a rule each is a member before the next one asks.
-const CALM_START_EVERY: Micros = Micros::from_millis(300);
-
 /// A calm cluster's nodes start; nothing else happens by itself.
 pub fn calm_script(options: &Options) -> Script {
     let mut script = Script::default();
     for index in 0..options.nodes {
-        script.push(Micros(u64::from(index) * CALM_START_EVERY.0), Action::Start(NodeIndex(index)));
+        script.push(Micros(u64::from(index) * START_EVERY.0), Action::Start(NodeIndex(index)));
     }
     script
 }
@@ -52,10 +52,7 @@ struct Nemesis<'a> {
 
 impl Nemesis<'_> {
     fn form(&mut self) {
-        for index in 0..self.options.nodes {
-            let at = Micros::from_millis(u64::from(index) * 50);
-            self.script.push(at, Action::Start(NodeIndex(index)));
-        }
+        self.script = calm_script(self.options);
         self.script.push(LOAD_AT, Action::Load(self.options.load));
     }
     fn network(&mut self) {

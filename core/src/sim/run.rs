@@ -9,6 +9,10 @@ use alloc::format;
 use alloc::vec::Vec;
 use serde::Serialize;
 
+/// How long after the script's end clients that were told to rest still wait for their last answers. Only then is a run
+/// judged, so it is a part of what a digest stands for.
+pub const LAST_ANSWERS: Micros = Micros::from_millis(1_500);
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunReport {
@@ -36,8 +40,7 @@ pub fn run(options: Options, script: Script) -> RunReport {
     let seed = options.seed;
     let end = script.end();
     let mut world = World::new(options, script);
-    // Clients that were told to rest still wait for their last answers.
-    world.run_until(end + Micros::from_millis(1_500));
+    world.run_until(end + LAST_ANSWERS);
     world.judge();
     RunReport {
         seed,
@@ -47,11 +50,6 @@ pub fn run(options: Options, script: Script) -> RunReport {
         operations: world.history.len(),
         virtual_time: world.now(),
     }
-}
-
-/// Runs a seed with its default script.
-pub fn run_seed(seed: u64) -> RunReport {
-    run_options(Options::drawn(seed))
 }
 
 /// Runs options with the script that their seed draws.

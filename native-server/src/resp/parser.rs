@@ -124,10 +124,6 @@ enum Number {
 }
 
 impl Parser {
-    /// Whether it stands between two commands.
-    pub fn is_idle(&self) -> bool {
-        self.position == 0 && self.skipping.is_none()
-    }
     /// The arguments of the command that [`Step::Command`] announced in `bytes`.
     #[inline]
     pub fn args<'a>(&'a self, bytes: &'a [u8]) -> Args<'a> {

@@ -24,7 +24,7 @@ const PICTURE_REST = 4;
 const CATCH_UP_MS = 100;
 /** Frames under way to the page. */
 const UNDRAWN_COUNT_MAX = 2;
-/** As long as a settled cluster is looked at before it is judged, about. */
+/** How far behind its script's last line a run to the end goes, before it is judged: core's `LAST_ANSWERS`, here only for a bar. */
 const JUDGEMENT_US = 1_500_000;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
 const SILENT_STEP_COUNT_MAX = 10_000;

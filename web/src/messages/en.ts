@@ -176,8 +176,6 @@ export const en = {
   "tally.counted.one": "{count} has answered. How it ends has not been told yet.",
   "tally.counted.other": "{count} have answered. How it ends has not been told yet.",
 
-  "why.code.unavailable": "too few nodes can answer",
-  "why.code.outOfReach": "some siblings are out of reach",
   "why.code.loading": "the cluster was not there yet",
   "why.code.CLUSTERDOWN": "too few owners and fallbacks can be reached",
   "why.code.TRYAGAIN": "too busy, moving or starting; the same request may succeed soon",

@@ -192,8 +192,6 @@ export const ko = translated({
   "tally.counted.one": "{count}개가 응답했어요. 결과는 아직 전해지지 않았어요.",
   "tally.counted.other": "{count}개가 응답했어요. 결과는 아직 전해지지 않았어요.",
 
-  "why.code.unavailable": "응답할 수 있는 노드가 부족함",
-  "why.code.outOfReach": "일부 형제 버전에 닿을 수 없음",
   "why.code.loading": "클러스터가 아직 시작되지 않음",
   "why.code.CLUSTERDOWN": "닿을 수 있는 담당 노드와 대체 노드가 부족함",
   "why.code.TRYAGAIN": "과부하, 이동 중 또는 시작 중. 같은 요청이 곧 성공할 수 있음",

@@ -2,7 +2,7 @@
 import type { Scene, Trouble } from "./scene.ts";
 
 export const KEY_BYTES_MAX = 65_535;
-export const VALUE_BYTES_MAX = 16 << 20;
+const VALUE_BYTES_MAX = 16 << 20;
 
 const UTF8 = new TextEncoder();
 

@@ -15,14 +15,12 @@ function numberOf(name: string): number {
 }
 
 export const MESSAGE = {
-  gossip: numberOf("Gossip"),
   probe: numberOf("Probe"),
   write: numberOf("Write"),
   writeAnswer: numberOf("WriteAnswer"),
   read: numberOf("Read"),
   readAnswer: numberOf("ReadAnswer"),
   forward: numberOf("Forward"),
-  forwardAnswer: numberOf("ForwardAnswer"),
 } as const;
 
 export interface Look {
@@ -31,21 +29,19 @@ export interface Look {
 }
 
 /** All labels of messages: message files have a sentence for each. */
-export const FLIGHT_LABELS = [
-  "flight.write",
-  "flight.hint",
-  "flight.ack",
-  "flight.read",
-  "flight.readAnswer",
-  "flight.forward",
-  "flight.request",
-  "flight.answer",
-  "flight.repair",
-  "flight.gossip",
-  "flight.probe",
-  "flight.other",
-] as const;
-export type FlightLabel = (typeof FLIGHT_LABELS)[number];
+export type FlightLabel =
+  | "flight.write"
+  | "flight.hint"
+  | "flight.ack"
+  | "flight.read"
+  | "flight.readAnswer"
+  | "flight.forward"
+  | "flight.request"
+  | "flight.answer"
+  | "flight.repair"
+  | "flight.gossip"
+  | "flight.probe"
+  | "flight.other";
 
 const look = (glyph: Flight["glyph"], label: FlightLabel): Look => ({ glyph, label });
 const OTHER = look("probe", "flight.other");

@@ -4,11 +4,11 @@
  *  word 0        1       2..4        4          5..
  *  ├ len ‖ kind ─┼ node ─┼ time µs ──┼ payload words …
  *
- * Knows the format and nothing of what events mean together. Kinds that are not known (a newer core) are passed over;
- * a record that is longer than known is read as far as it is known, a shorter one is passed over.
+ * Knows the format and nothing of what events mean together. Kinds that the page shows nothing of, or that a newer core
+ * has, are passed over; a record that is longer than known is read as far as it is known, a shorter one is passed over.
  */
 
-/** Recorded numbers: as in core, add, never change. */
+/** Recorded numbers of the kinds that are read: as in core, never changed. */
 export const KIND = {
   string: 1,
   sent: 10,
@@ -26,28 +26,15 @@ export const KIND = {
   replicaAnswered: 32,
   requestEnded: 33,
   restamped: 34,
-  readRepaired: 35,
   plannedAgain: 36,
   stamped: 37,
   cellMerged: 50,
   hintStored: 51,
   hintDelivered: 52,
-  treeCompared: 53,
-  transferPage: 54,
-  transferDone: 55,
-  partitionDropped: 56,
-  logAppended: 70,
   logSynced: 71,
-  memtableFrozen: 72,
-  tableFlushed: 73,
-  compacted: 74,
-  readStep: 75,
   suspected: 90,
   wentDown: 91,
   cameUp: 92,
-  topologyAdopted: 93,
-  promised: 94,
-  accepted: 95,
 } as const;
 
 interface At {
@@ -85,24 +72,13 @@ export type TraceEvent = At &
     | { kind: "replicaAnswered"; request: bigint; member: number; answer: Answer }
     | { kind: "requestEnded"; request: bigint; outcome: "done" | "notDone" | "unknown"; acks: number; hinted: number }
     | { kind: "restamped" | "plannedAgain"; request: bigint; again: bigint }
-    | { kind: "readRepaired"; request: bigint; member: number }
     | { kind: "stamped"; request: bigint; stamp: bigint; member: number }
     | { kind: "cellMerged"; partition: number; key: number; siblings: number; changed: boolean }
     | { kind: "hintStored" | "hintDelivered"; target: number; partition: number; key: number }
-    | { kind: "treeCompared"; peer: number; partition: number; level: number; differences: number }
-    | { kind: "transferPage"; partition: number; from: number; cells: number }
-    | { kind: "transferDone" | "partitionDropped"; partition: number }
-    | { kind: "logAppended"; bytes: number; records: number }
     | { kind: "logSynced"; through: bigint }
-    | { kind: "memtableFrozen"; bytes: number }
-    | { kind: "tableFlushed"; table: number; entries: number; bytes: number }
-    | { kind: "compacted"; level: number; tablesIn: number; tablesOut: number }
-    | { kind: "readStep"; step: "memory" | "no" | "maybe" | "block"; table: number }
     | { kind: "suspected"; target: number; reporter: number; incarnation: bigint }
     | { kind: "wentDown"; target: number; reporters: number[]; incarnation: bigint }
     | { kind: "cameUp"; target: number; incarnation: bigint }
-    | { kind: "topologyAdopted"; epoch: bigint }
-    | { kind: "promised" | "accepted"; epoch: bigint; ballot: bigint }
   );
 
 export type Answer = "ack" | "absent" | "cell" | "behind" | "refused" | "lostToStamp";
@@ -113,7 +89,6 @@ const CRASHED = ["killed", "power", "paused", "wiped"] as const;
 const VERBS = ["read", "write", "forward", "final"] as const;
 const OUTCOMES = ["done", "notDone", "unknown"] as const;
 const OPS = ["get", "put", "del", "expire"] as const;
-const STEPS = ["memory", "no", "maybe", "block"] as const;
 
 /** A u64 of two words, low first. */
 export function join(low: number, high: number): bigint {
@@ -217,28 +192,15 @@ const PAYLOAD_WORDS_MIN: Readonly<Record<number, number>> = {
   [KIND.replicaAnswered]: 4,
   [KIND.requestEnded]: 5,
   [KIND.restamped]: 4,
-  [KIND.readRepaired]: 3,
   [KIND.plannedAgain]: 4,
   [KIND.stamped]: 5,
   [KIND.cellMerged]: 4,
   [KIND.hintStored]: 3,
   [KIND.hintDelivered]: 3,
-  [KIND.treeCompared]: 4,
-  [KIND.transferPage]: 3,
-  [KIND.transferDone]: 1,
-  [KIND.partitionDropped]: 1,
-  [KIND.logAppended]: 2,
   [KIND.logSynced]: 2,
-  [KIND.memtableFrozen]: 1,
-  [KIND.tableFlushed]: 3,
-  [KIND.compacted]: 3,
-  [KIND.readStep]: 2,
   [KIND.suspected]: 4,
   [KIND.wentDown]: 5,
   [KIND.cameUp]: 3,
-  [KIND.topologyAdopted]: 4,
-  [KIND.promised]: 4,
-  [KIND.accepted]: 4,
 };
 
 function decode(kind: number, at: At, p: Payload): TraceEvent | null {
@@ -319,8 +281,6 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
         request: p.long(0),
         again: p.long(2),
       };
-    case KIND.readRepaired:
-      return { ...at, kind: "readRepaired", request: p.long(0), member: p.word(2) };
     case KIND.stamped:
       return { ...at, kind: "stamped", request: p.long(0), stamp: p.long(2), member: p.word(4) };
     case KIND.cellMerged:
@@ -338,48 +298,14 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
         partition: p.word(1),
         key: p.word(2),
       };
-    case KIND.treeCompared:
-      return {
-        ...at,
-        kind: "treeCompared",
-        peer: p.word(0),
-        partition: p.word(1),
-        level: p.word(2),
-        differences: p.word(3),
-      };
-    case KIND.transferPage:
-      return { ...at, kind: "transferPage", partition: p.word(0), from: p.word(1), cells: p.word(2) };
-    case KIND.transferDone:
-    case KIND.partitionDropped:
-      return { ...at, kind: kind === KIND.transferDone ? "transferDone" : "partitionDropped", partition: p.word(0) };
-    case KIND.logAppended:
-      return { ...at, kind: "logAppended", bytes: p.word(0), records: p.word(1) };
     case KIND.logSynced:
       return { ...at, kind: "logSynced", through: p.long(0) };
-    case KIND.memtableFrozen:
-      return { ...at, kind: "memtableFrozen", bytes: p.word(0) };
-    case KIND.tableFlushed:
-      return { ...at, kind: "tableFlushed", table: p.word(0), entries: p.word(1), bytes: p.word(2) };
-    case KIND.compacted:
-      return { ...at, kind: "compacted", level: p.word(0), tablesIn: p.word(1), tablesOut: p.word(2) };
-    case KIND.readStep:
-      return { ...at, kind: "readStep", step: STEPS[p.word(0)] ?? "memory", table: p.word(1) };
     case KIND.suspected:
       return { ...at, kind: "suspected", target: p.word(0), reporter: p.word(1), incarnation: p.long(2) };
     case KIND.wentDown:
       return { ...at, kind: "wentDown", target: p.word(0), reporters: p.members(1), incarnation: p.long(3) };
     case KIND.cameUp:
       return { ...at, kind: "cameUp", target: p.word(0), incarnation: p.long(1) };
-    case KIND.topologyAdopted:
-      return { ...at, kind: "topologyAdopted", epoch: p.long(0) };
-    case KIND.promised:
-    case KIND.accepted:
-      return {
-        ...at,
-        kind: kind === KIND.promised ? "promised" : "accepted",
-        epoch: p.long(0),
-        ballot: p.long(2),
-      };
     default:
       return null;
   }

@@ -1,24 +1,15 @@
 /** The page as a hand uses it: fields, buttons, nodes on the ring. Names are those that a screen reader says. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from "./harness.mjs";
+import { describe, it } from "node:test";
+import { act, fixture, open, pass, passUntil, sceneOf, send, shows } from "./harness.mjs";
 
-let site;
-let browser;
-before(async () => {
-  browser = await launch();
-  site = await serve();
-});
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
+const stand = fixture();
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
 describe("by pointer", { timeout: 120_000 }, () => {
   it("a put is written, sent and followed, and its node looked into, crashed and revived", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await page.getByRole("textbox", { name: "key" }).fill("basket");
     await page.getByRole("textbox", { name: "value" }).fill("bread");
     await page.getByRole("combobox", { name: "through" }).selectOption({ label: "c" });
@@ -49,7 +40,7 @@ describe("by pointer", { timeout: 120_000 }, () => {
   });
 
   it("siblings are merged by hand, with a put that has seen both", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await act(page, "cutHalves", [0, 1], [2, 3, 4]);
     await pass(page, 10_000_000);

@@ -2,22 +2,13 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { deflateRawSync } from "node:zlib";
-import { act, launch, open, pass, passUntil, sceneOf, send, serve, shows } from "./harness.mjs";
+import { act, fixture, open, pass, passUntil, sceneOf, send, shows } from "./harness.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-let site;
-let browser;
-before(async () => {
-  browser = await launch();
-  site = await serve();
-});
-after(async () => {
-  await browser?.close();
-  await site?.close();
-});
+const stand = fixture();
 
 /** Violations of WCAG 2.2 AA, each with where it is. */
 async function violations(page) {
@@ -35,7 +26,7 @@ describe("axe finds nothing", { timeout: 180_000 }, () => {
     for (const theme of ["dark", "light"]) {
       for (const [width, height] of [[1440, 900], [390, 844]]) {
         it(`${language}, ${theme}, ${width} wide`, async () => {
-          const { page, close } = await open(browser, site.page, { language, theme, width, height });
+          const { page, close } = await open(stand.browser, stand.site.page, { language, theme, width, height });
           await act(page, "pause");
           await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
           await act(page, "selectNode", 1);
@@ -57,7 +48,7 @@ describe("axe finds nothing", { timeout: 180_000 }, () => {
 
 describe("keys", { timeout: 180_000 }, () => {
   it("pause, step, select, crash, cut and send", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await shows(page, () => window.kvorum.scene.isPlaying);
     await page.keyboard.press("Space");
     await shows(page, () => !window.kvorum.scene.isPlaying);
@@ -113,13 +104,13 @@ function formed(page) {
   return passUntil(page, (now) => now.picture.nodes.every((node) => node.isRunning && node.state === "up"), { sliceUs: 200_000, what: "all nodes are up" });
 }
 
-const linked = (options) => `${site.page}#v1.${deflateRawSync(JSON.stringify({ seed: "7", options })).toString("base64url")}`;
+const linked = (options) => `${stand.site.page}#v1.${deflateRawSync(JSON.stringify({ seed: "7", options })).toString("base64url")}`;
 
 describe("in every window", { timeout: 180_000 }, () => {
   const SIZES = [[1440, 900], [1280, 800], [1280, 720], [1200, 700], [1024, 768], [900, 560], [390, 844], [360, 640], [844, 390], [640, 400], [360, 480], [320, 400]];
 
   it("everything that can be done can be reached, and the document is no larger than the window", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await act(page, "selectNode", 1);
     for (const [width, height] of SIZES) {
@@ -154,7 +145,7 @@ describe("in every window", { timeout: 180_000 }, () => {
   });
 
   it("all that the checkers say is in sight", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     for (const language of ["EN", "한국어"]) {
       await page.setViewportSize({ width: 1440, height: 900 });
@@ -175,7 +166,7 @@ describe("in every window", { timeout: 180_000 }, () => {
 
   it("a thumb meets the choices of N, R and W on a phone", async () => {
     for (const [width, height] of [[390, 844], [844, 390]]) {
-      const { page, close } = await open(browser, site.page, { width, height });
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
       await page.getByRole("tab", { name: "Members" }).click();
       const choices = await boxesOf(page, ".quorum select");
       assert.equal(choices.length, 4);
@@ -197,7 +188,7 @@ describe("what has happened", { timeout: 180_000 }, () => {
   }
 
   it("three crashes at one time are all named, and nothing hides anything", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     for (const node of [1, 2, 3]) await act(page, "crashOrRevive", node);
@@ -220,7 +211,7 @@ describe("what has happened", { timeout: 180_000 }, () => {
   });
 
   it("with all nodes down, ring and key stay, and a sentence says what to do", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     for (const node of [0, 1, 2, 3, 4]) await act(page, "crashOrRevive", node);
@@ -237,7 +228,7 @@ describe("what has happened", { timeout: 180_000 }, () => {
   });
 
   it("a fallback that is down is drawn as down, and none is drawn that keeps nothing", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     const rows = () => page.locator("aside ol").first().innerText();
@@ -260,7 +251,7 @@ describe("what has happened", { timeout: 180_000 }, () => {
 describe("on the stage", { timeout: 180_000 }, () => {
   it("the sentence about suspicions keeps off the ring", async () => {
     for (const [width, height] of [[1440, 900], [1280, 800], [1280, 720]]) {
-      const { page, close } = await open(browser, site.page, { width, height });
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
       await act(page, "pause");
       await formed(page);
       for (const node of [2, 3]) await act(page, "crashOrRevive", node);
@@ -280,7 +271,7 @@ describe("on the stage", { timeout: 180_000 }, () => {
   });
 
   it("fifty nodes stand apart, are named where it matters, and are walked through by keys", async () => {
-    const { page, close } = await open(browser, linked({ nodes: 50 }));
+    const { page, close } = await open(stand.browser, linked({ nodes: 50 }));
     await act(page, "pause");
     await formed(page);
     for (const node of [2, 3, 17]) await act(page, "crashOrRevive", node);
@@ -305,7 +296,7 @@ describe("on the stage", { timeout: 180_000 }, () => {
   });
 
   it("a long number of a request keeps off the words beside it", async () => {
-    const { page, close } = await open(browser, site.page);
+    const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     await act(page, "setView", "request");

@@ -21,17 +21,37 @@ function golden(name: string): TraceEvent {
   return event;
 }
 
+/** Kinds of core that the page shows nothing of: one that is in neither list is new, and somebody must say which it is in. */
+const PASSED_OVER = new Set([
+  "ReadRepaired",
+  "TreeCompared",
+  "TransferPage",
+  "TransferDone",
+  "PartitionDropped",
+  "LogAppended",
+  "MemtableFrozen",
+  "TableFlushed",
+  "Compacted",
+  "ReadStep",
+  "TopologyAdopted",
+  "Promised",
+  "Accepted",
+]);
+
 /** As core's `u64` of the golden file. */
 const LONG = 0x1_2345_6789;
 
 describe("the golden events of core", () => {
-  it("are all read, each as the kind that core calls it", () => {
-    const lines = goldenLines();
-    expect(lines.length).toBeGreaterThanOrEqual(36);
-    const known = new Set(Object.keys(KIND).map((name) => name.toLowerCase()));
-    expect(lines.map((line) => line.name.toLowerCase()).filter((name) => !known.has(name))).toEqual([]);
-    for (const { name, words } of lines) {
+  it("are each read as the kind that core calls it, or passed over on purpose", () => {
+    const names = goldenLines().map((line) => line.name);
+    const read = Object.keys(KIND).map((name) => name.charAt(0).toUpperCase() + name.slice(1));
+    expect([...names].sort()).toEqual([...read, ...PASSED_OVER].sort());
+    for (const { name, words } of goldenLines()) {
       const read = [...events(words)];
+      if (PASSED_OVER.has(name)) {
+        expect(read, name).toEqual([]);
+        continue;
+      }
       expect(read.length, name).toBe(1);
       expect(read[0]?.kind.toLowerCase(), name).toBe(name.toLowerCase());
       expect([read[0]?.node, read[0]?.us], name).toEqual([5, 1_500_000]);
@@ -54,27 +74,14 @@ describe("the golden events of core", () => {
     expect(golden("RequestEnded")).toMatchObject({ request, outcome: "done", acks: 2, hinted: 1 });
     expect(golden("Restamped")).toMatchObject({ request, again: request + 1n });
     expect(golden("PlannedAgain")).toMatchObject({ request, again: request + 1n });
-    expect(golden("ReadRepaired")).toMatchObject({ request, member: 2 });
     expect(golden("Stamped")).toMatchObject({ request, stamp: request, member: 3 });
     expect(golden("CellMerged")).toMatchObject({ partition: 63, key: 0xabcd, siblings: 2, changed: true });
     expect(golden("HintStored")).toMatchObject({ target: 2, partition: 63, key: 0xabcd });
     expect(golden("HintDelivered")).toMatchObject({ target: 2, partition: 63, key: 0xabcd });
-    expect(golden("TreeCompared")).toMatchObject({ peer: 2, partition: 63, level: 1, differences: 5 });
-    expect(golden("TransferPage")).toMatchObject({ partition: 63, from: 2, cells: 400 });
-    expect(golden("TransferDone")).toMatchObject({ partition: 63 });
-    expect(golden("PartitionDropped")).toMatchObject({ partition: 63 });
-    expect(golden("LogAppended")).toMatchObject({ bytes: 4_096, records: 12 });
     expect(golden("LogSynced")).toMatchObject({ through: request });
-    expect(golden("MemtableFrozen")).toMatchObject({ bytes: 1 << 20 });
-    expect(golden("TableFlushed")).toMatchObject({ table: 7, entries: 1_000, bytes: 1 << 19 });
-    expect(golden("Compacted")).toMatchObject({ level: 2, tablesIn: 8, tablesOut: 3 });
-    expect(golden("ReadStep")).toMatchObject({ step: "block", table: 7 });
     expect(golden("Suspected")).toMatchObject({ target: 2, reporter: 1, incarnation: request });
     expect(golden("WentDown")).toMatchObject({ target: 2, reporters: [0, 2], incarnation: request });
     expect(golden("CameUp")).toMatchObject({ target: 2, incarnation: request });
-    expect(golden("TopologyAdopted")).toMatchObject({ epoch: 9n });
-    expect(golden("Promised")).toMatchObject({ epoch: 9n, ballot: request });
-    expect(golden("Accepted")).toMatchObject({ epoch: 9n, ballot: request });
   });
 });
 

@@ -1,8 +1,8 @@
 /** Who was suspected, went down and came back, as the lane of membership shows it. */
 import { list, t } from "../../messages/index.svelte.ts";
 import type { Scene, TimelineMark } from "../../model/scene.ts";
+import { labelWidth } from "../geometry/labels.ts";
 import { layLane, type LaneGroup } from "../geometry/lane.ts";
-import { labelWidth } from "../geometry/time.ts";
 import { namesIn } from "../names.ts";
 
 export type OpinionKind = "suspected" | "down" | "up";

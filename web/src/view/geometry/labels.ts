@@ -18,7 +18,7 @@ export interface Words {
 
 export const LINE_HEIGHT = 16;
 /** Above so many nodes words go towards the middle, where there is more room than between neighbours. */
-export const CROWDED_MIN = 8;
+const CROWDED_MIN = 8;
 /** Above so many, only nodes that have something to say are named, and every few to find one's way by. */
 export const THINNED_MIN = 12;
 const LANDMARKS = 10;
@@ -48,10 +48,23 @@ function isInside({ centre, radius, band }: StageLayout, box: Box): boolean {
   return Math.hypot(Math.max(centre.x - box.left, box.right - centre.x), Math.max(centre.y - box.top, box.bottom - centre.y)) < radius - band - 1;
 }
 
-export function boxOf({ x, y, anchor }: Spot, widths: readonly number[]): Box {
-  const width = Math.max(...widths, 0);
+/** Rough width of a label of 11 px: enough to keep two apart. */
+export function labelWidth(text: string): number {
+  let width = 0;
+  for (const sign of text) {
+    width += sign > "\u1100" ? 11 : sign === " " ? 3.5 : 6.3;
+  }
+  return width;
+}
+
+/** What words take up from their point on: so much of it above, below and to both sides. */
+export function wordBox({ x, y }: Point, anchor: Anchor, width: number, above: number, below = above, aside = 0): Box {
   const left = anchor === "start" ? x : anchor === "end" ? x - width : x - width / 2;
-  return { left: left - 2, right: left + width + 2, top: y - 11, bottom: y + 4 + (widths.length - 1) * LINE_HEIGHT };
+  return { left: left - aside, right: left + width + aside, top: y - above, bottom: y + below };
+}
+
+export function boxOf(spot: Spot, widths: readonly number[]): Box {
+  return wordBox(spot, spot.anchor, Math.max(...widths, 0), 11, 4 + (widths.length - 1) * LINE_HEIGHT, 2);
 }
 
 export function discsOf(layout: StageLayout, points: readonly Point[]): Box[] {

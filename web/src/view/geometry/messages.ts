@@ -14,7 +14,7 @@ export interface MovingMessage {
 /** A lost message ends here, part of its way, as the core drops it when it is sent. */
 const LOST_AT = 0.62;
 /** Longest distance from a click to the message that it means. */
-export const HIT_RADIUS = 14;
+const HIT_RADIUS = 14;
 
 export function moving(
   layout: StageLayout,

@@ -65,13 +65,10 @@ export function ticksOf(axis: Axis): Tick[] {
   });
 }
 
-/** Rough width of a label of 11 px: enough to keep two apart. */
-export function labelWidth(text: string): number {
-  let width = 0;
-  for (const sign of text) {
-    width += sign > "\u1100" ? 11 : sign === " " ? 3.5 : 6.3;
-  }
-  return width;
+/** Events of each second as bars on a base line. `xAt`: of so many seconds behind the first one's beginning. */
+export function densityPath(rates: readonly number[], base: number, xAt: (seconds: number) => number): string {
+  const most = Math.max(1, ...rates);
+  return rates.map((rate, index) => `M${xAt(index + 0.5).toFixed(1)} ${String(base)}v-${(1 + (14 * rate) / most).toFixed(1)}`).join("");
 }
 
 /** Ticks of the requests as two paths: puts and dels tall, gets short. */

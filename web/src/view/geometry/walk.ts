@@ -5,10 +5,11 @@
  * arc: they are spread clockwise in the order of the walk, and a leader ties each to the arc that it comes from.
  */
 import type { KeyPicture, WalkStep } from "kvorum";
+import { SLOT_COUNT } from "../../model/scene.ts";
+import { labelWidth, wordBox } from "./labels.ts";
 import { at, text, turn, type Point } from "./polar.ts";
 import type { RouteRequest } from "./routes.ts";
 import { isFree, LETTERED_PARTITIONS_MAX, meets, nodeAngle, type Box, type StageLayout } from "./stage.ts";
-import { labelWidth } from "./time.ts";
 
 /** `hint`: a fallback in use; `spare`: one that is passed by; `fallbackDown`: either, and Down. */
 export type StopRole = "owner" | "down" | "taken" | "hint" | "spare" | "fallbackDown";
@@ -52,7 +53,6 @@ export interface WalkSubject {
   widthOf(role: StopRole, step: WalkStep): number;
 }
 
-const SLOTS = 16384;
 const FAN_DEGREES = 5;
 /** Pixels between two numbered stops, and between smaller ones. */
 const STOP_SPACE = 23;
@@ -63,6 +63,11 @@ const STOP_RADIUS = 8;
 const SHORTER = [130, 110, 90, 74];
 /** Sideways of the first stop, for the name of a key. */
 const SHIFTS = [0, -8, 8, -16, 16, -24, 24, -32, 32, -40, 40];
+
+/** Where the key itself lies on the dial. */
+export function slotAngle({ slot }: Pick<KeyPicture, "slot">): number {
+  return (slot / SLOT_COUNT) * 360;
+}
 
 export function stopRole(step: WalkStep, { isDown, isInUse }: Pick<WalkSubject, "isDown" | "isInUse">): StopRole {
   switch (step.role) {
@@ -91,13 +96,13 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
   const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 17 : 15);
   const angles = isFanned
-    ? steps.map((_, index) => (key.slot / SLOTS) * 360 + (index - (steps.length - 1) / 2) * FAN_DEGREES)
+    ? steps.map((_, index) => slotAngle(key) + (index - (steps.length - 1) / 2) * FAN_DEGREES)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
   const stops = steps.map((one, index): Stop => {
     const role = stopRole(one, subject);
     const arcAngle = arcs[index] ?? 0;
     const angle = angles[index] ?? arcAngle;
-    const from = isFanned ? (key.slot / SLOTS) * 360 : arcAngle;
+    const from = isFanned ? slotAngle(key) : arcAngle;
     const isAway = isSpread && !layout.compact;
     return {
       step: one,
@@ -167,7 +172,7 @@ export function routeRequests(walk: WalkLayout, key: KeyPicture, partitionCount:
     const sorted = [...stops].sort((a, b) => turn(a.arcAngle, nodeAngle(a.step.node, nodeCount)) - turn(b.arcAngle, nodeAngle(b.step.node, nodeCount)));
     const space = walk.isFanned ? 1.6 : Math.min(1.6, (step * 0.8) / Math.max(1, stops.length - 1));
     return sorted.flatMap(({ step: { node }, role, arcAngle }, index): RouteRequest[] => {
-      const middle = walk.isFanned ? (key.slot / SLOTS) * 360 : arcAngle;
+      const middle = walk.isFanned ? slotAngle(key) : arcAngle;
       const route = ROUTES[role];
       return route === null ? [] : [{ node, role: route, from: middle + (index - (sorted.length - 1) / 2) * space, to: nodeAngle(node, nodeCount) }];
     });
@@ -298,9 +303,4 @@ function isOnDial({ centre, radius, band }: StageLayout, box: Box): boolean {
   const [dx, dy] = [Math.max(box.left - centre.x, centre.x - box.right, 0), Math.max(box.top - centre.y, centre.y - box.bottom, 0)];
   const [fx, fy] = [Math.max(Math.abs(box.left - centre.x), Math.abs(box.right - centre.x)), Math.max(Math.abs(box.top - centre.y), Math.abs(box.bottom - centre.y))];
   return Math.hypot(dx, dy) < radius - 4 && Math.hypot(fx, fy) > radius - band;
-}
-
-function wordBox(point: Point, anchor: "start" | "end", width: number, half: number): Box {
-  const left = anchor === "end" ? point.x - width : point.x;
-  return { left, right: left + width, top: point.y - half, bottom: point.y + half };
 }

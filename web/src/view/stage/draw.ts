@@ -4,8 +4,8 @@ import type { MovingMessage } from "../geometry/messages.ts";
 import { GLYPHS, type GlyphName, type Role } from "../glyphs.ts";
 
 /** Above so many messages their lines would be a grey mass; far above it, only how much goes where can be seen. */
-export const LINED_MAX = 300;
-export const DRAWN_MAX = 3000;
+const LINED_MAX = 300;
+const DRAWN_MAX = 3000;
 export const LABELLED_MAX = 3;
 
 export type Palette = Readonly<Record<Role | "hint-fill" | "casing", string>>;
@@ -62,7 +62,7 @@ export function draw(canvas: CanvasRenderingContext2D, frame: Frame): void {
   drawLabels(canvas, frame);
 }
 
-export function roleOf(flight: Flight): Role {
+function roleOf(flight: Flight): Role {
   return flight.glyph === "probe" ? "quiet" : flight.glyph === "hint" ? "hint" : "flight";
 }
 
