@@ -45,7 +45,7 @@ export interface App {
   close(): void;
 }
 
-export function browserAppParts(): AppParts {
+function browserAppParts(): AppParts {
   return {
     engine: browserParts(),
     live: browserLiveParts(),
