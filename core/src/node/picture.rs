@@ -466,10 +466,10 @@ pub fn dot_text(actor: &str, dot: Dot) -> String {
 }
 
 fn value_text(value: &[u8]) -> String {
+    // Lines and tabs are text; other control characters are not.
+    let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
     match core::str::from_utf8(value) {
-        Ok(text) if text.chars().count() <= VALUE_CHARS_MAX && !text.chars().any(char::is_control) => {
-            text.into()
-        }
+        Ok(text) if text.chars().count() <= VALUE_CHARS_MAX && text.chars().all(is_text) => text.into(),
         _ => readable(value),
     }
 }
@@ -511,4 +511,18 @@ fn walk(view: &View, places: &Places, partition: PartitionId, in_use: &BTreeSet<
         }
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_several_lines_is_text_and_bytes_are_not() {
+        assert_eq!(value_text("{\n\t\"a\": 1\r\n}".as_bytes()), "{\n\t\"a\": 1\r\n}");
+        assert_eq!(value_text("값".as_bytes()), "값");
+        for bytes in [&b"\0a"[..], b"\x1b[0m", b"\xff"] {
+            assert!(value_text(bytes).starts_with("0x"), "{bytes:?}");
+        }
+    }
 }

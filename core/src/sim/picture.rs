@@ -216,7 +216,7 @@ impl World {
             hints_waiting: shards().map(|shard| shard.gauged().hints_pending).sum(),
             partitions_differing: self.differing().len() as u32,
             is_final: self.is_judged(),
-            is_loss_judged: self.is_judged() && self.promises_acks(),
+            is_loss_judged: self.is_judged() && self.violations.is_empty() && self.promises_acks(),
         }
     }
     fn names(&self) -> Vec<String> {

@@ -57,6 +57,8 @@ interface Tracked {
   op: number | null;
   /** Events have begun to tell of it. */
   hasStarted: boolean;
+  /** Asks for an expiry: the node reads before it writes. */
+  readsFirst: boolean;
   /** The entry hands it to an owner. */
   isForwarded: boolean;
   /** The owner that has it now. */
@@ -78,6 +80,10 @@ export class Requests {
   /** Oldest first. */
   #all: Tracked[] = [];
   readonly #byName = new Map<string, Tracked>();
+  /** Names under which others have handed requests to a node, the latest last. */
+  readonly #handed = new Map<number, string[]>();
+  /** Ended for their clients before their node told how it came to that: the turn that ends a request tells of it last. */
+  #untold: Tracked[] = [];
   readonly #messages = new MessageNames();
   readonly #asks = new Map<number, Tracked>();
   readonly #ops = new Map<number, Tracked>();
@@ -219,6 +225,7 @@ export class Requests {
       });
     if (verb === "put") tracked.model.value ??= this.#puts.get(putName(event.us, event.node, key)) ?? null;
     tracked.op = event.op;
+    tracked.readsFirst = event.verb === "expire";
     tracked.model.startedUs = event.us;
     this.#ops.set(event.op, tracked);
     this.#mark(tracked);
@@ -227,7 +234,10 @@ export class Requests {
   #onOpEnded(event: Of<"opEnded">): void {
     const tracked = this.#ops.get(event.op);
     this.#ops.delete(event.op);
-    if (tracked !== undefined && tracked.model.endedUs === null) this.#end(tracked, event.us, event.outcome);
+    if (tracked === undefined || tracked.model.endedUs !== null) return;
+    this.#end(tracked, event.us, event.outcome);
+    this.#untold = this.#untold.filter((one) => one.model.endedUs === event.us);
+    if (!tracked.hasStarted) this.#untold.push(tracked);
   }
 
   // --- what coordinators tell ---
@@ -250,9 +260,10 @@ export class Requests {
     const waits = (one: Tracked): boolean =>
       !one.hasStarted &&
       one.model.entry === node &&
-      (one.model.verb === "get") !== isWrite &&
+      ((one.model.verb === "get") !== isWrite || one.readsFirst) &&
       tracedKey(one.model.key) === key;
     const tracked =
+      this.#untold.find((one) => one.model.endedUs === event.us && waits(one)) ??
       [...this.#running].find(waits) ??
       this.#add({
         verb: isWrite ? "put" : "get",
@@ -263,7 +274,9 @@ export class Requests {
         startedUs: event.us,
         needed: event.needed,
       });
-    tracked.hasStarted = true;
+    // An expiry is set on what was read: only its write is the request itself, unless there was nothing to set it on.
+    tracked.hasStarted = isWrite || !tracked.readsFirst;
+    if (tracked.readsFirst) [tracked.model.legs, tracked.model.votes] = [[], []];
     tracked.model.needed = event.needed;
     tracked.keyWord = event.key;
     tracked.isForwarded = event.verb === "forward";
@@ -275,15 +288,25 @@ export class Requests {
     this.#mark(tracked);
   }
 
-  /** The request that was handed to `node`, or that its entry takes over itself. */
+  /**
+   * The request that was handed to `node`, or that its entry takes over itself. An owner begins in the very turn in which the
+   * message came: two of one key are told apart by that.
+   */
   #handedTo(node: number, event: Of<"requestStarted">): Tracked | undefined {
-    return [...this.#running].find(
-      (one) =>
-        one.isForwarded &&
-        one.keyWord === event.key &&
-        one.model.partition === event.partition &&
-        (one.handedTo === node || one.model.entry === node),
-    );
+    const isOfIt = (one: Tracked | undefined): one is Tracked =>
+      one !== undefined && one.isForwarded && one.keyWord === event.key && one.model.partition === event.partition;
+    const came = this.#handed.get(node) ?? [];
+    const last = came.findLastIndex((name) => isOfIt(this.#byName.get(name)));
+    const [name] = last < 0 ? [] : came.splice(last, 1);
+    if (name !== undefined) return this.#byName.get(name);
+    const running = [...this.#running].filter((one) => isOfIt(one) && (one.handedTo === node || one.model.entry === node));
+    return running.find((one) => one.names.length === 1) ?? running[0];
+  }
+
+  #onHanded(event: Of<"received">): void {
+    const came = this.#handed.get(event.to) ?? [];
+    came.push(nameOf(event.from, event.request));
+    this.#handed.set(event.to, came.slice(-HANDED_COUNT_MAX));
   }
 
   #onReplicaAsked(event: Of<"replicaAsked">): void {
@@ -399,6 +422,7 @@ export class Requests {
 
   #onReceived(event: Of<"received">): void {
     if (event.message === MESSAGE.writeAnswer || event.message === MESSAGE.readAnswer) return this.#onLateAnswer(event);
+    if (event.message === MESSAGE.forward) return this.#onHanded(event);
     if (event.message !== MESSAGE.write && event.message !== MESSAGE.read) return;
     const tracked = this.#byName.get(nameOf(event.from, event.request));
     const leg = tracked?.model.legs.find((one) => one.node === event.to);
@@ -473,7 +497,8 @@ export class Requests {
   #leg(tracked: Tracked, node: number, us: number, how: { hedged?: boolean; standsFor?: number | null }): Leg {
     const owners = this.#around.ownersOf(tracked.model.partition);
     const standsFor = how.standsFor ?? null;
-    const isFallback = standsFor !== null || (owners.length > 0 && !owners.includes(node));
+    // Whoever tells of its asking says for whom it stands; new owners of a partition that moves stand for nobody.
+    const isFallback = standsFor !== null || (how.standsFor === undefined && owners.length > 0 && !owners.includes(node));
     const leg: Leg = {
       node,
       role: isFallback ? "fallback" : "owner",
@@ -510,6 +535,7 @@ export class Requests {
       ask: null,
       op: null,
       hasStarted: false,
+      readsFirst: false,
       isForwarded: false,
       handedTo: null,
       names: [],
@@ -537,6 +563,9 @@ export class Requests {
     this.#isChanged = true;
   }
 }
+
+/** Turns are short: more than these do not wait for their owner to begin. */
+const HANDED_COUNT_MAX = 16;
 
 function copyOf(model: RequestModel): RequestModel {
   return {

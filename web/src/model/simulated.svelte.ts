@@ -206,6 +206,8 @@ export class Simulated implements Session {
       case "opened":
         // Only now it is known what a drawn world's N is.
         if (this.#quorum !== null) this.#refuse(quorumTrouble(this.#quorum, post.options.n));
+        // A link may select a node that its world does not have.
+        if (this.#selectedNode !== null && this.#selectedNode >= post.options.nodes) this.select(this.#selectedKey, null);
         break;
       case "asked":
         if (this.#followsLatest) this.#followed = this.#world.latest;

@@ -81,6 +81,33 @@ describe("a put that is handed to an owner", () => {
     ]);
   });
 
+  it("is told from another of the same key by the message that handed it over", () => {
+    const run = new Run();
+    run.feed(
+      new Words()
+        .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0)
+        .record("replicaAsked", 0, 100, 900, 0, 1, 0, 0)
+        .record("requestStarted", 3, 100, 900, 0, 2, 5, KEY, 2, 0)
+        .record("replicaAsked", 3, 100, 900, 0, 1, 0, 0)
+        // The later one comes first.
+        .received(2, 3, 1, MESSAGE.forward, 150, 900)
+        .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0)
+        .record("replicaAnswered", 1, 160, 70, 0, 1, 0),
+    );
+    const models = run.feed(
+      new Words()
+        .received(1, 0, 1, MESSAGE.forward, 170, 900)
+        .record("requestStarted", 1, 170, 71, 0, 1, 5, KEY, 2, 0)
+        .record("replicaAnswered", 1, 180, 71, 0, 1, 0)
+        .record("replicaAnswered", 1, 190, 70, 0, 2, 0)
+        .record("replicaAnswered", 1, 200, 71, 0, 4, 0),
+    );
+    const votes = (entry: number) => models.find((one) => one.entry === entry)?.votes.map((vote) => [vote.node, vote.atUs]);
+    expect(models).toHaveLength(2);
+    expect(votes(0)).toEqual([[1, 180], [4, 200]]);
+    expect(votes(3)).toEqual([[1, 160], [2, 190]]);
+  });
+
   it("needs as many votes as its coordinator says, whatever the keyspace's W is", () => {
     const told = (needed: number, ofNext: number) =>
       new Run().feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, needed, ofNext))[0]?.needed;
@@ -164,6 +191,33 @@ describe("a put that is handed to an owner", () => {
     run.requests.asked({ ask: 4, verb: "del", key: "cart", value: null, entry: 0, needed: 3, atUs: 90 });
     const models = run.feed(HANDED_PUT);
     expect(models).toMatchObject([{ number: 1, verb: "del", needed: 2, startedUs: 90, coordinator: 1 }]);
+  });
+});
+
+describe("a request of a simulated client", () => {
+  it("is told how it was decided after its end, if one turn did both", () => {
+    const models = new Run().feed(
+      new Words()
+        .record("opStarted", 1, 10, 5, 0, 0, 0, KEY)
+        .record("opEnded", 1, 10, 5, 0, 0)
+        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 1, 0)
+        .record("replicaAnswered", 1, 10, 70, 0, 1, 2)
+        .record("requestEnded", 1, 10, 70, 0, 0, 1, 0),
+    );
+    expect(models).toMatchObject([{ verb: "get", outcome: "done", needed: 1, coordinator: 1, votes: [{ node: 1 }] }]);
+  });
+
+  it("that sets an expiry reads first, and is decided by its write", () => {
+    const run = new Run();
+    const [read] = run.feed(
+      new Words()
+        .record("opStarted", 1, 10, 5, 0, 3, 0, KEY)
+        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 2, 0)
+        .record("replicaAnswered", 1, 20, 70, 0, 2, 2),
+    );
+    expect(read).toMatchObject({ verb: "put", votes: [{ node: 2 }] });
+    const models = run.feed(new Words().record("requestStarted", 1, 30, 71, 0, 3, 5, KEY, 3, 0).record("replicaAnswered", 1, 40, 71, 0, 4, 0));
+    expect(models).toMatchObject([{ verb: "put", needed: 3, votes: [{ node: 4 }] }]);
   });
 });
 
