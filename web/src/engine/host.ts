@@ -273,8 +273,8 @@ export class Host {
   #turnRun(cluster: Cluster, run: Run): void {
     const before = cluster.eventCount;
     const { reached } = cluster.run({ ...run.goal, budgetMs: TURN_MS });
-    // A broken promise ends a world: then nothing happens any more.
-    const isOver = reached || cluster.eventCount === before;
+    // A broken promise ends a world: then nothing happens any more. The judgement of one with faults left happens in another.
+    const isOver = reached || (cluster.eventCount === before && cluster.verdicts().violations.length > 0);
     if (isOver) this.#runs.shift();
     this.#turnAt = null;
     this.#tellRunning(isOver ? null : { goal: "until" in run.goal && run.goal.until === "end" ? "end" : "moment", part: run.part() });

@@ -268,6 +268,16 @@ describe("time", { timeout: 180_000 }, () => {
     await close();
   });
 
+  it("judges at the end what is broken on purpose and stays so", async () => {
+    const { page, close } = await still();
+    await act(page, "crashOrRevive", 1);
+    await act(page, "runToEnd");
+    await shows(page, () => window.kvorum.scene.running === null && window.kvorum.scene.verdict?.isFinal === true);
+    const { verdict, picture } = await sceneOf(page);
+    assert.deepEqual([verdict.violations, verdict.isLossJudged, picture.nodes[1].isRunning], [[], true, false]);
+    await close();
+  });
+
   it("stops on its way to the end by a key, and goes on from there", async () => {
     const { page, close } = await open(stand.browser, `${stand.site.page}?seed=7`);
     await page.keyboard.press("e");
