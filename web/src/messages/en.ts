@@ -313,6 +313,7 @@ export const en = {
   "health.bad": "Degraded",
   "health.lost": "Not known: the connection is lost",
   "health.up": "{up} of {total} up",
+  "health.upSuspect": "{up} of {total} up, {suspects} suspect",
   "health.hints.one": "{count} hint waiting",
   "health.hints.other": "{count} hints waiting",
   "health.keys": "{count} keys",

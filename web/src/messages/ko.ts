@@ -329,6 +329,7 @@ export const ko = translated({
   "health.bad": "저하됨",
   "health.lost": "알 수 없음: 연결이 끊김",
   "health.up": "{up}/{total} 정상",
+  "health.upSuspect": "{up}/{total} 정상, {suspects} 의심",
   "health.hints.one": "대기 단서 {count}",
   "health.hints.other": "대기 단서 {count}",
   "health.keys": "키 {count}개",
