@@ -187,6 +187,7 @@ export const en = {
   "siblings.value": "Value",
   "siblings.neither": "neither saw the other",
   "siblings.hasSeen": "has seen",
+  "siblings.table": "What each version has seen",
   "siblings.common": "common past",
   "siblings.tombstone": "deleted",
   "siblings.merge": "Merge with a put that has seen both",

@@ -203,6 +203,7 @@ export const ko = translated({
   "siblings.value": "값",
   "siblings.neither": "서로를 보지 못함",
   "siblings.hasSeen": "본 버전",
+  "siblings.table": "버전마다 본 것",
   "siblings.common": "공통 과거",
   "siblings.tombstone": "삭제됨",
   "siblings.merge": "둘 다 본 쓰기로 병합",
