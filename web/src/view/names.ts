@@ -1,5 +1,5 @@
 /** How nodes, times and sizes are called on the page. */
-import type { NodeState } from "kvorum";
+import type { NodeState, NodeSummary } from "kvorum";
 import { decimal, lookUp, number, t } from "../messages/index.svelte.ts";
 import type { Mode, RequestModel, Scene, Verb } from "../model/scene.ts";
 
@@ -30,6 +30,18 @@ export function actorName(scene: Scene, actor: string): string {
 
 export function isDown(state: NodeState | undefined): boolean {
   return state === "down" || state === "stopped";
+}
+
+/** A node that is suspected, paused, or not there yet is not up, though it is not down either. */
+export function healthOf(nodes: readonly NodeSummary[]): { text: string; icon: "check" | "down" | "unknown"; isGood: boolean } {
+  const [up, suspects] = (["up", "suspect"] as const).map((state) => nodes.filter((node) => node.state === state).length);
+  const holes = { up: up ?? 0, total: nodes.length };
+  const isGood = up === nodes.length;
+  return {
+    text: suspects ? t("health.upSuspect", { ...holes, suspects }) : t("health.up", holes),
+    icon: isGood ? "check" : nodes.some((node) => isDown(node.state)) ? "down" : "unknown",
+    isGood,
+  };
 }
 
 export function stateName(state: NodeState): string {

@@ -227,7 +227,7 @@ describe("what has happened", { timeout: 180_000 }, () => {
     await close();
   });
 
-  it("a fallback that is down is drawn as down, and none is drawn that keeps nothing", async () => {
+  it("a fallback that is down is drawn as down, and none is drawn that could not stand in", async () => {
     const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
@@ -236,7 +236,8 @@ describe("what has happened", { timeout: 180_000 }, () => {
     const [first, second] = await page.evaluate(() => window.kvorum.scene.picture.owners[window.kvorum.scene.keyPicture.partition]);
     await act(page, "crashOrRevive", second);
     await passUntil(page, (now) => now.picture.nodes[second].state === "down", { sliceUs: 100_000, what: "an owner is down" });
-    assert.doesNotMatch(await rows(), /fallback/);
+    assert.match(await rows(), /fallback/);
+    assert.doesNotMatch(await rows(), /hint for/);
     await send(page, { verb: "put", key: "cart", value: "eggs", through: first });
     const scene = await passUntil(page, (now) => now.keyPicture.copies.some((copy) => copy.hintFor !== null), { what: "somebody keeps a hint" });
     assert.match(await rows(), /fallback\s*hint for/);
@@ -293,6 +294,28 @@ describe("on the stage", { timeout: 180_000 }, () => {
     await shows(page, () => window.kvorum.scene.selectedNode === 8);
     assert.equal(await page.evaluate(() => document.activeElement.dataset.node), "n8");
     await close();
+  });
+
+  it("words in the figure of a request keep off each other", async () => {
+    for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
+      await act(page, "pause");
+      await formed(page);
+      await act(page, "crashOrRevive", 3);
+      await passUntil(page, (now) => now.picture.nodes[3].state === "down", { sliceUs: 100_000, what: "d is down" });
+      for (const [number, verb] of ["put", "put", "get", "put", "put", "get"].entries()) await send(page, { verb, key: `cart:${number}`, value: "milk", through: number % 3 });
+      await pass(page, 100_000);
+      if (width > 600) await act(page, "setView", "request");
+      else await page.getByRole("tab", { name: "Request" }).click();
+      for (const request of (await sceneOf(page)).requests) {
+        await act(page, "follow", request.number);
+        await shows(page, (number) => window.kvorum.scene.followed === number, request.number);
+        const words = await boxesOf(page, ".figure text.halo");
+        assert.ok(words.length >= 3, `${width}, request ${request.number}`);
+        assert.deepEqual(overlaps(words, 2), [], `${width}, request ${request.number}`);
+      }
+      await close();
+    }
   });
 
   it("a long number of a request keeps off the words beside it", async () => {

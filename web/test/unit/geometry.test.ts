@@ -95,8 +95,14 @@ describe("the walk", () => {
     isInUse: (node) => inUse.includes(node),
   });
 
-  it("ends with the owners where no fallback is in use, however many owners are down", () => {
-    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 2], []) }).map(({ node }) => node)).toEqual([0, 4, 2]);
+  it("ends with the owners where none of them is down", () => {
+    expect(walkOf({ key: keyAt(40, WALK), ...of([], []) }).map(({ node }) => node)).toEqual([0, 4, 2]);
+  });
+
+  it("goes as far as the first fallback that could stand in for an owner that is down", () => {
+    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 2], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1]);
+    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 1], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1, 3]);
+    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 1, 3], []) }).map(({ node }) => node)).toEqual([0, 4, 2]);
   });
 
   it("goes as far as the last fallback in use, past one that is not", () => {

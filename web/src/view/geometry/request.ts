@@ -5,6 +5,10 @@
  * a line between the times that are known, never as a length that would be made up.
  */
 import type { Leg, RequestModel } from "../../model/scene.ts";
+import type { GlyphName, Role } from "../glyphs.ts";
+import { labelWidth, wordBox } from "./labels.ts";
+import type { Point } from "./polar.ts";
+import { meets, type Box } from "./stage.ts";
 
 export interface Segment {
   readonly fromMs: number;
@@ -173,4 +177,53 @@ export function staircase(request: RequestModel, scale: TimeScale, base: number,
     return { x, y, node: vote.node, hinted: vote.hinted, ms, count: index + 1 };
   });
   return { edge: `${edge}H${String(scale.right)}`, area: `${area}H${String(scale.right)}V${String(base)}Z`, steps };
+}
+
+/** One message between two lanes, with its mark at the end and its word beside it. */
+export interface HopLine {
+  readonly x1: number;
+  readonly y1: number;
+  readonly x2: number;
+  readonly y2: number;
+  readonly glyph: GlyphName;
+  readonly role: Role;
+  /** Empty: no word. */
+  readonly label: string;
+  /** Where along the line its word stands, from 0 to 1. */
+  readonly part?: number;
+  readonly dx?: number;
+  readonly isEnd?: boolean;
+  /** It has not arrived, and never did. */
+  readonly isOpen?: boolean;
+  /** The break of the axis that it crosses: it dips to a level of its own, runs across, and rises at the other end. */
+  readonly gap?: Gap | null;
+  readonly level?: number;
+}
+
+/** Of the baseline of its word. */
+export function hopWord({ x1, y1, x2, y2, part = 0.5, dx = 10, gap = null, level = 0 }: HopLine): Point {
+  return gap === null ? { x: x1 + (x2 - x1) * part + dx, y: y1 + (y2 - y1) * part + 4 } : { x: x1 + 34, y: level + 18 };
+}
+
+/** Parts of a line at which its word may stand where others stand at its own. */
+const PARTS = [0.5, 0.65, 0.35, 0.8, 0.25];
+
+export function figureBox(point: Point, anchor: "start" | "middle" | "end", text: string): Box {
+  return wordBox(point, anchor, labelWidth(text) * 1.1, 10, 3, 1);
+}
+
+/** The words that come first stand first; one that meets others wherever it may stand is left out: its mark says as much. */
+export function spaced<T extends HopLine>(hops: readonly T[], words: readonly Box[]): T[] {
+  const taken = [...words];
+  return hops.map((hop) => {
+    for (const part of hop.part === undefined ? PARTS : [hop.part, ...PARTS]) {
+      const moved = { ...hop, part };
+      const box = figureBox(hopWord(moved), hop.isEnd === true ? "end" : "start", hop.label);
+      if (!taken.some((other) => meets(other, box))) {
+        taken.push(box);
+        return moved;
+      }
+    }
+    return { ...hop, label: "" };
+  });
 }

@@ -115,10 +115,13 @@ function compactLayout({ width, height, nodeCount, partitionCount }: StageInput)
 
 type NodeSizes = Pick<StageLayout, "nodeRing" | "nodeRadius" | "nodeClear" | "nodeSpace" | "lanes" | "corner">;
 
+/** Between the middles of nodes that can be met one by one, and a little for what is rounded. */
+const NODE_SPACE_MIN = 24.1;
+
 /** Many nodes need a wider circle and smaller discs, and what is left between them and the dial is for the routes. */
 function nodeSizes({ count, ring, size, radius, outer, clear }: { count: number; ring: number; size: number; radius: number; outer: number; clear: number }): NodeSizes {
   const isMany = count > SPACED_NODES_MAX;
-  const nodeRing = isMany ? Math.min(radius * 0.73, outer - 16) : count > CROWDED_NODES_MIN ? Math.min(radius * 0.66, outer - 16, ring * (1 + (count - 8) * 0.05)) : ring;
+  const nodeRing = isMany ? Math.min(Math.max(radius * 0.73, NODE_SPACE_MIN / (2 * Math.sin(Math.PI / count))), outer - 16) : count > CROWDED_NODES_MIN ? Math.min(radius * 0.66, outer - 16, ring * (1 + (count - 8) * 0.05)) : ring;
   const nodeSpace = count > 1 ? 2 * nodeRing * Math.sin(Math.PI / count) : Infinity;
   const nodeRadius = Math.min(Math.max(NODE_RADIUS_MIN, Math.min(size, nodeSpace * 0.3)), nodeSpace * 0.36);
   const inner = nodeRing + nodeRadius + (isMany ? 5 : clear + 1) + 3;

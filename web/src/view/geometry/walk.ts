@@ -80,10 +80,16 @@ export function stopRole(step: WalkStep, { isDown, isInUse }: Pick<WalkSubject, 
   }
 }
 
-/** The core's own walk, as far as the owners and the fallbacks in use: behind them, nothing has to do with the key. */
-export function walkOf({ key, isInUse }: Pick<WalkSubject, "key" | "isInUse">): WalkStep[] {
-  const last = key.walk.findLastIndex((step) => step.role === "owner" || (step.role === "fallback" && isInUse(step.node)));
-  return key.walk.slice(0, last + 1);
+/**
+ * The core's own walk, as far as the owners and the fallbacks in use: behind them, nothing has to do with the key. Where an owner is
+ * Down and no fallback is in use yet, it goes on to the first that could stand in.
+ */
+export function walkOf({ key, isDown, isInUse }: Pick<WalkSubject, "key" | "isDown" | "isInUse">): WalkStep[] {
+  const owners = key.walk.findLastIndex((step) => step.role === "owner");
+  const used = key.walk.findLastIndex((step) => step.role === "fallback" && isInUse(step.node));
+  const isOneDown = key.walk.some((step) => step.role === "owner" && isDown(step.node));
+  const next = used < 0 && isOneDown ? key.walk.findIndex((step) => step.role === "fallback" && !isDown(step.node)) : -1;
+  return key.walk.slice(0, Math.max(owners, used, next) + 1);
 }
 
 export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayout {
