@@ -59,7 +59,10 @@ export class LiveModel {
   #density: number[] = [];
   #densitySecond = 0;
   #lastDown: LiveFacts["lastDown"] = null;
-  readonly #suspectedAt = new Map<number, number[]>();
+  /** Of which incarnation that was. */
+  #lastDownIncarnation = 0n;
+  /** Reports of each member's latest life that was reported, by whom; when it comes up again, it has another. */
+  readonly #reports = new Map<number, { incarnation: bigint; firstUs: Map<number, number> }>();
   #picture: ClusterPicture | null = null;
   #isHeld = false;
   #held: { flights: Flight[]; nowUs: number; requests: RequestModel[]; marks: TimelineMark[] } | null = null;
@@ -193,7 +196,12 @@ export class LiveModel {
     if ("atMs" in post) this.tick(post.atMs);
     this.#hear(post);
     const now = this.#status();
-    if (now === "lost" && before !== "lost") this.#history.tell({ kind: "connectionLost", address: this.#address });
+    if (now === "lost" && before !== "lost") {
+      // Who comes back may be another cluster, whose incarnations begin anew.
+      this.#reports.clear();
+      this.#lastDownIncarnation = -1n;
+      this.#history.tell({ kind: "connectionLost", address: this.#address });
+    }
     if (now === "attached" && before === "lost") this.#history.tell({ kind: "connectionBack", address: this.#address });
   }
 
@@ -299,19 +307,12 @@ export class LiveModel {
         if (!event.changed) return;
         this.#landed = [...this.#landed, { partition: event.partition, atMs }].slice(-LANDED_COUNT_MAX);
         return;
-      case "suspected": {
-        const target = this.#history.placeOf(event.target);
-        const times = this.#suspectedAt.get(target) ?? [];
-        this.#suspectedAt.set(target, [...times, event.us].slice(-8));
-        return;
-      }
+      case "suspected":
+        return this.#onSuspected(event);
       case "wentDown":
         return this.#onDown(event, atMs);
       case "cameUp":
-        if (this.#lastDown?.node === this.#history.placeOf(event.target) && this.#lastDown.backAfterMs === null) {
-          this.#lastDown = { ...this.#lastDown, backAfterMs: atMs - this.#lastDown.atMs };
-        }
-        return;
+        return this.#onUp(event, atMs);
       default:
         return;
     }
@@ -327,18 +328,46 @@ export class LiveModel {
     this.#flights = [...this.#flights, flightOf(part, event.message, request, event.request !== 0n)];
   }
 
+  /** Each member tells of its own reports only: those of others may come after the Down that they brought about. */
+  #onSuspected(event: Extract<TraceEvent, { kind: "suspected" }>): void {
+    const target = this.#history.placeOf(event.target);
+    let reports = this.#reports.get(target);
+    if (reports === undefined || reports.incarnation < event.incarnation) {
+      this.#reports.set(target, (reports = { incarnation: event.incarnation, firstUs: new Map() }));
+    }
+    const reporter = this.#history.placeOf(event.reporter);
+    if (reports.incarnation !== event.incarnation || reports.firstUs.has(reporter)) return;
+    reports.firstUs.set(reporter, event.us);
+    const last = this.#lastDown;
+    if (last?.node !== target || this.#lastDownIncarnation !== event.incarnation) return;
+    this.#lastDown = { ...last, apartMs: this.#apartMs(target, event.incarnation, last.reporters) };
+  }
+
   #onDown(event: Extract<TraceEvent, { kind: "wentDown" }>, atMs: number): void {
     const node = this.#history.placeOf(event.target);
-    if (this.#lastDown?.node === node && this.#lastDown.backAfterMs === null) return;
-    const times = (this.#suspectedAt.get(node) ?? []).slice(-event.reporters.length).sort((a, b) => a - b);
-    const apartUs = (times.at(-1) ?? 0) - (times[0] ?? 0);
-    this.#lastDown = {
-      node,
-      reporters: event.reporters.map((member) => this.#history.placeOf(member)),
-      atMs,
-      apartMs: Math.round(apartUs / 1_000),
-      backAfterMs: null,
-    };
+    // All others say so, some of them maybe when it is up again.
+    if (this.#lastDown?.node === node && this.#lastDownIncarnation === event.incarnation) return;
+    const reporters = event.reporters.map((member) => this.#history.placeOf(member));
+    this.#lastDownIncarnation = event.incarnation;
+    this.#lastDown = { node, reporters, atMs, apartMs: this.#apartMs(node, event.incarnation, reporters), backAfterMs: null };
+  }
+
+  #onUp(event: Extract<TraceEvent, { kind: "cameUp" }>, atMs: number): void {
+    const node = this.#history.placeOf(event.target);
+    const reports = this.#reports.get(node);
+    if (reports !== undefined && reports.incarnation < event.incarnation) this.#reports.delete(node);
+    // One who hears it late speaks of an earlier return.
+    const last = this.#lastDown;
+    if (last?.node !== node || last.backAfterMs !== null || event.incarnation <= this.#lastDownIncarnation) return;
+    this.#lastDown = { ...last, backAfterMs: atMs - last.atMs };
+  }
+
+  /** Between the first and the last of these reports, as far as they have been told of. */
+  #apartMs(node: number, incarnation: bigint, reporters: readonly number[]): number {
+    const reports = this.#reports.get(node);
+    if (reports?.incarnation !== incarnation) return 0;
+    const times = reporters.flatMap((reporter) => reports.firstUs.get(reporter) ?? []);
+    return times.length < 2 ? 0 : Math.round((Math.max(...times) - Math.min(...times)) / 1_000);
   }
 
   // --- private parts ---

@@ -282,6 +282,27 @@ describe("a live scene", () => {
     expect(model.facts().lastDown?.backAfterMs).toBe(6_000);
   });
 
+  it("forgets the reports of an earlier death, and waits for those that come after the Down", () => {
+    const model = attached();
+    const hear = (address: string, words: Words, atMs: number): void => model.on({ kind: "batch", address, words: words.array, atMs });
+    const downOf = (incarnation: number, node: number, us: number): Words =>
+      new Words().record("suspected", node, us, 2, node, incarnation, 0).record("wentDown", node, us, 2, 0b1010, 0, incarnation, 0);
+    hear(A, downOf(7, 1, 2_000_000), 51_000);
+    hear(C, downOf(7, 3, 2_100_000), 51_100);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 51_000, apartMs: 100, backAfterMs: null });
+    hear(A, new Words().record("cameUp", 1, 8_000_000, 2, 8, 0), 57_000);
+    // A second death, of which one member tells first; then another says late that the first was over.
+    hear(A, downOf(8, 1, 9_000_000), 58_000);
+    expect(model.facts().lastDown).toMatchObject({ node: 1, reporters: [0, 2], atMs: 58_000, apartMs: 0, backAfterMs: null });
+    hear(C, new Words().record("cameUp", 3, 8_000_000, 2, 8, 0).record("suspected", 3, 9_300_000, 2, 3, 8, 0), 58_300);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 58_000, apartMs: 300, backAfterMs: null });
+    // Who goes on suspecting it changes nothing, and who takes it Down last neither.
+    hear(C, downOf(8, 3, 15_000_000), 64_000);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 58_000, apartMs: 300, backAfterMs: null });
+    hear(A, new Words().record("cameUp", 1, 16_000_000, 2, 9, 0), 65_000);
+    expect(model.facts().lastDown?.backAfterMs).toBe(7_000);
+  });
+
   it("draws messages between places for as long as an eye needs, and no more than can be seen", () => {
     const model = attached();
     const words = new Words();
