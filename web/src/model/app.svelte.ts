@@ -133,6 +133,11 @@ class PageApp implements App {
     this.#simulated.close();
   }
 
+  /** A live cluster has no composer to say it in. */
+  get #lookUpTrouble(): Trouble | null {
+    return this.#attached === null ? null : (this.#fieldTrouble?.trouble ?? null);
+  }
+
   get #session(): Session {
     return this.#attached ?? this.#simulated;
   }
@@ -200,6 +205,12 @@ class PageApp implements App {
     const draft = this.#draft;
     this.#fieldTrouble = checkDraft(draft);
     return this.#fieldTrouble === null && this.#attached === null && this.#simulated.ask(draft);
+  }
+
+  /** What a live cluster is asked for is not typed in the composer, but no less a key. */
+  #selectKey(key: string | null): void {
+    this.#fieldTrouble = this.#attached === null ? null : checkDraft({ ...this.#draft, verb: "get", key: key ?? "" });
+    if (this.#fieldTrouble === null) this.#session.select(key, this.#session.selectedNode);
   }
 
   #merge(value: string): boolean {
@@ -287,11 +298,12 @@ class PageApp implements App {
         this.#draft = { ...this.#draft, ...part };
         this.#fieldTrouble = null;
       },
-      selectKey: (key) => this.#session.select(key, this.#session.selectedNode),
+      selectKey: (key) => this.#selectKey(key),
       selectNode: (node) => this.#session.select(this.#session.selectedKey, node),
       follow: (request) => this.#session.follow(request),
       setView: (view) => {
         this.#view = view;
+        if (this.#attached !== null) this.#fieldTrouble = null;
       },
       crashOrRevive: (node) => simulate((world) => world.crashOrRevive(node)),
       cutOrHeal: (node) => simulate((world) => world.cutOrHeal(node)),
@@ -322,7 +334,7 @@ class PageApp implements App {
     return {
       get mode() { return app.#attached === null ? "simulated" : "live"; },
       get isLoading() { return app.#session.isLoading; },
-      get trouble() { return app.#addressTrouble ?? app.#session.trouble; },
+      get trouble() { return app.#addressTrouble ?? app.#lookUpTrouble ?? app.#session.trouble; },
       get fieldTrouble() { return app.#fieldTrouble; },
       get picture() { return app.#session.picture; },
       get selectedKey() { return app.#session.selectedKey; },

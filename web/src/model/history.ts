@@ -71,12 +71,8 @@ export class History {
     this.timeline.onPicture(picture);
   }
 
-  /** Takes a batch in. `prepare` sees each event first and may change its time. */
-  onWords(words: Uint32Array, prepare?: (event: TraceEvent) => void): void {
-    for (const event of events(words)) {
-      prepare?.(event);
-      this.on(event);
-    }
+  onWords(words: Uint32Array): void {
+    for (const event of events(words)) this.on(event);
   }
 
   on(event: TraceEvent): void {

@@ -10,10 +10,10 @@ import { areSame } from "../engine/lists.ts";
 import type { LivePost } from "../engine/live.ts";
 import { flightOf } from "./flights.ts";
 import { History } from "./history.ts";
-import { isBackground, lookOf } from "./message-kinds.ts";
+import { MESSAGE, isBackground, lookOf } from "./message-kinds.ts";
 import type { News } from "./news.ts";
-import type { Flight, LiveFacts, RequestModel, TimelineMark, Trouble } from "./scene.ts";
-import type { TraceEvent } from "./trace.ts";
+import type { Flight, Leg, LiveFacts, RequestModel, TimelineMark, Trouble } from "./scene.ts";
+import { type TraceEvent, events } from "./trace.ts";
 
 /** As long as an eye needs to follow. */
 const FLIGHT_MS = 250;
@@ -21,6 +21,8 @@ const FLIGHT_COUNT_MAX = 300;
 const LANDED_MS = 1_000;
 const LANDED_COUNT_MAX = 500;
 const DENSITY_SECONDS = 60;
+/** Arrivals that were told of before their sending; of most the sending was. */
+const ARRIVAL_COUNT_MAX = 1_000;
 /** No request takes longer; the end of one that seems to was sampled away. */
 const REQUEST_MS_MAX = 10_000;
 
@@ -29,6 +31,8 @@ interface Member {
   isAttached: boolean;
   /** Page time minus the node's, in µs; the least seen. */
   offsetUs: number | null;
+  /** Its latest event, in its own time and in the page's: a better guess of its clock turns no order around. */
+  latest: { ownUs: number; pageUs: number } | null;
   picture: ClusterPicture | null;
   nodePicture: NodePicture | null;
   keyPicture: KeyPicture | null;
@@ -42,6 +46,13 @@ interface Member {
 
 type Sent = Extract<TraceEvent, { kind: "sent" | "received" }>;
 
+/** Requests as events tell of them, and the same with their times in order. */
+interface Ordered {
+  told: readonly RequestModel[];
+  models: RequestModel[];
+  byTold: WeakMap<RequestModel, RequestModel>;
+}
+
 export class LiveModel {
   readonly #address: string;
   readonly #members = new Map<string, Member>();
@@ -52,6 +63,9 @@ export class LiveModel {
   #heardMs: number | null = null;
   #isRefused = false;
   #events = 0;
+  /** By message, in case its sender is heard later. */
+  readonly #arrivals = new Map<bigint, Sent>();
+  #ordered: Ordered = { told: [], models: [], byTold: new WeakMap() };
   #flights: Flight[] = [];
   /** Counts them: the numbers of messages need 64 bits. */
   #flightId = 0;
@@ -59,7 +73,10 @@ export class LiveModel {
   #density: number[] = [];
   #densitySecond = 0;
   #lastDown: LiveFacts["lastDown"] = null;
-  readonly #suspectedAt = new Map<number, number[]>();
+  /** Of which incarnation that was. */
+  #lastDownIncarnation = 0n;
+  /** Reports of each member's latest life that was reported, by whom; when it comes up again, it has another. */
+  readonly #reports = new Map<number, { incarnation: bigint; firstUs: Map<number, number> }>();
   #picture: ClusterPicture | null = null;
   #isHeld = false;
   #held: { flights: Flight[]; nowUs: number; requests: RequestModel[]; marks: TimelineMark[] } | null = null;
@@ -126,7 +143,7 @@ export class LiveModel {
   }
 
   requests(): RequestModel[] {
-    return this.#held?.requests ?? this.#history.requests.models();
+    return this.#held?.requests ?? this.#inOrder(this.#history.requests.models());
   }
 
   marks(): TimelineMark[] {
@@ -193,7 +210,12 @@ export class LiveModel {
     if ("atMs" in post) this.tick(post.atMs);
     this.#hear(post);
     const now = this.#status();
-    if (now === "lost" && before !== "lost") this.#history.tell({ kind: "connectionLost", address: this.#address });
+    if (now === "lost" && before !== "lost") {
+      // Who comes back may be another cluster, whose incarnations begin anew.
+      this.#reports.clear();
+      this.#lastDownIncarnation = -1n;
+      this.#history.tell({ kind: "connectionLost", address: this.#address });
+    }
     if (now === "attached" && before === "lost") this.#history.tell({ kind: "connectionBack", address: this.#address });
   }
 
@@ -237,7 +259,7 @@ export class LiveModel {
   #onAttached(post: Extract<LivePost, { kind: "attached" }>): void {
     const member = this.#members.get(post.address) ?? newMember(post.node, null);
     // It may have started anew, and its clock with it.
-    Object.assign(member, { node: post.node, isAttached: true, offsetUs: null, retryAtMs: null });
+    Object.assign(member, { node: post.node, isAttached: true, offsetUs: null, latest: null, retryAtMs: null });
     this.#members.set(post.address, member);
     this.#isRefused = false;
     this.#heardMs = post.atMs;
@@ -275,16 +297,37 @@ export class LiveModel {
     const member = this.#members.get(post.address);
     if (member === undefined) return;
     this.#heardMs = post.atMs;
+    const told = [...events(post.words)];
+    // The last of them has waited least.
+    for (const { us } of told) this.#setClock(member, us, post.atMs);
     const sent: Sent[] = [];
-    this.#history.onWords(post.words, (event) => {
-      this.#setClock(member, event.us, post.atMs);
-      event.us = this.#pageUs(post.atMs, event.us + (member.offsetUs ?? 0));
+    for (const event of told) {
+      event.us = this.#memberUs(member, event.us, post.atMs);
       // Live nodes name themselves and each other by member number in all events.
       this.#onEvent(event, post.atMs);
+      this.#history.on(event);
       if (event.kind === "sent") sent.push(event);
-    });
+      if (event.kind === "received" && (event.message === MESSAGE.write || event.message === MESSAGE.read)) this.#onArrival(event);
+    }
     // Only now is it known which requests they belong to.
-    for (const event of sent) this.#onSent(event, post.atMs);
+    for (const event of sent) {
+      this.#onSent(event, post.atMs);
+      this.#tellArrival(event.id);
+    }
+  }
+
+  /** Whom it reached may be heard before who sent it, and before its request is known at all. */
+  #onArrival(event: Sent): void {
+    this.#arrivals.set(event.id, event);
+    if (this.#arrivals.size <= ARRIVAL_COUNT_MAX) return;
+    for (const oldest of this.#arrivals.keys()) return void this.#arrivals.delete(oldest);
+  }
+
+  #tellArrival(id: bigint): void {
+    const event = this.#arrivals.get(id);
+    if (event === undefined) return;
+    this.#arrivals.delete(id);
+    this.#history.requests.on(event);
   }
 
   #onEvent(event: TraceEvent, atMs: number): void {
@@ -299,19 +342,12 @@ export class LiveModel {
         if (!event.changed) return;
         this.#landed = [...this.#landed, { partition: event.partition, atMs }].slice(-LANDED_COUNT_MAX);
         return;
-      case "suspected": {
-        const target = this.#history.placeOf(event.target);
-        const times = this.#suspectedAt.get(target) ?? [];
-        this.#suspectedAt.set(target, [...times, event.us].slice(-8));
-        return;
-      }
+      case "suspected":
+        return this.#onSuspected(event);
       case "wentDown":
         return this.#onDown(event, atMs);
       case "cameUp":
-        if (this.#lastDown?.node === this.#history.placeOf(event.target) && this.#lastDown.backAfterMs === null) {
-          this.#lastDown = { ...this.#lastDown, backAfterMs: atMs - this.#lastDown.atMs };
-        }
-        return;
+        return this.#onUp(event, atMs);
       default:
         return;
     }
@@ -327,18 +363,46 @@ export class LiveModel {
     this.#flights = [...this.#flights, flightOf(part, event.message, request, event.request !== 0n)];
   }
 
+  /** Each member tells of its own reports only: those of others may come after the Down that they brought about. */
+  #onSuspected(event: Extract<TraceEvent, { kind: "suspected" }>): void {
+    const target = this.#history.placeOf(event.target);
+    let reports = this.#reports.get(target);
+    if (reports === undefined || reports.incarnation < event.incarnation) {
+      this.#reports.set(target, (reports = { incarnation: event.incarnation, firstUs: new Map() }));
+    }
+    const reporter = this.#history.placeOf(event.reporter);
+    if (reports.incarnation !== event.incarnation || reports.firstUs.has(reporter)) return;
+    reports.firstUs.set(reporter, event.us);
+    const last = this.#lastDown;
+    if (last?.node !== target || this.#lastDownIncarnation !== event.incarnation) return;
+    this.#lastDown = { ...last, apartMs: this.#apartMs(target, event.incarnation, last.reporters) };
+  }
+
   #onDown(event: Extract<TraceEvent, { kind: "wentDown" }>, atMs: number): void {
     const node = this.#history.placeOf(event.target);
-    if (this.#lastDown?.node === node && this.#lastDown.backAfterMs === null) return;
-    const times = (this.#suspectedAt.get(node) ?? []).slice(-event.reporters.length).sort((a, b) => a - b);
-    const apartUs = (times.at(-1) ?? 0) - (times[0] ?? 0);
-    this.#lastDown = {
-      node,
-      reporters: event.reporters.map((member) => this.#history.placeOf(member)),
-      atMs,
-      apartMs: Math.round(apartUs / 1_000),
-      backAfterMs: null,
-    };
+    // All others say so, some of them maybe when it is up again.
+    if (this.#lastDown?.node === node && this.#lastDownIncarnation === event.incarnation) return;
+    const reporters = event.reporters.map((member) => this.#history.placeOf(member));
+    this.#lastDownIncarnation = event.incarnation;
+    this.#lastDown = { node, reporters, atMs, apartMs: this.#apartMs(node, event.incarnation, reporters), backAfterMs: null };
+  }
+
+  #onUp(event: Extract<TraceEvent, { kind: "cameUp" }>, atMs: number): void {
+    const node = this.#history.placeOf(event.target);
+    const reports = this.#reports.get(node);
+    if (reports !== undefined && reports.incarnation < event.incarnation) this.#reports.delete(node);
+    // One who hears it late speaks of an earlier return.
+    const last = this.#lastDown;
+    if (last?.node !== node || last.backAfterMs !== null || event.incarnation <= this.#lastDownIncarnation) return;
+    this.#lastDown = { ...last, backAfterMs: atMs - last.atMs };
+  }
+
+  /** Between the first and the last of these reports, as far as they have been told of. */
+  #apartMs(node: number, incarnation: bigint, reporters: readonly number[]): number {
+    const reports = this.#reports.get(node);
+    if (reports?.incarnation !== incarnation) return 0;
+    const times = reporters.flatMap((reporter) => reports.firstUs.get(reporter) ?? []);
+    return times.length < 2 ? 0 : Math.round((Math.max(...times) - Math.min(...times)) / 1_000);
   }
 
   // --- private parts ---
@@ -403,10 +467,69 @@ export class LiveModel {
     member.offsetUs = member.offsetUs === null ? offset : Math.min(member.offsetUs, offset);
   }
 
+  #memberUs(member: Member, ownUs: number, atMs: number): number {
+    const { latest } = member;
+    const us = this.#pageUs(atMs, ownUs + (member.offsetUs ?? 0));
+    const pageUs = latest !== null && ownUs >= latest.ownUs ? Math.max(us, latest.pageUs) : us;
+    if (latest === null || ownUs >= latest.ownUs) member.latest = { ownUs, pageUs };
+    return pageUs;
+  }
+
+  /** The same array and objects as long as they are told the same. */
+  #inOrder(told: readonly RequestModel[]): RequestModel[] {
+    if (told === this.#ordered.told) return this.#ordered.models;
+    const { byTold } = this.#ordered;
+    const models = told.map((model) => {
+      const known = byTold.get(model) ?? inOrder(model);
+      byTold.set(model, known);
+      return known;
+    });
+    this.#ordered = { told, models, byTold };
+    return models;
+  }
+
   /** On the page's clock, never in the future. */
   #pageUs(atMs: number, us = atMs * 1_000): number {
     return Math.max(0, Math.min(us, atMs * 1_000) - (this.#beganMs ?? atMs) * 1_000);
   }
+}
+
+/**
+ * Clocks of members are guessed to a millisecond or so, and a message takes less: what happened elsewhere happened between
+ * the question and the answer, however it was timed there.
+ */
+function inOrder(model: RequestModel): RequestModel {
+  const first = Math.min(...model.legs.map((leg) => leg.askedUs));
+  const isElsewhere = model.coordinator !== null && model.coordinator !== model.entry && model.legs.length > 0;
+  const shiftUs = isElsewhere ? shiftBetween(first, model.decidedUs ?? first, model.startedUs, model.endedUs) : 0;
+  const shifted = (us: number): number => us + shiftUs;
+  const legs = model.legs.map((leg) => {
+    const answeredUs = leg.answeredUs === null ? null : shifted(leg.answeredUs);
+    if (leg.node !== model.coordinator) return legInOrder({ ...leg, askedUs: shifted(leg.askedUs), answeredUs });
+    const reachedUs = leg.reachedUs === null ? null : shifted(leg.reachedUs);
+    const syncedUs = leg.syncedUs === null ? null : shifted(leg.syncedUs);
+    return { ...leg, askedUs: shifted(leg.askedUs), reachedUs, syncedUs, answeredUs };
+  });
+  const votes = model.votes.map((vote) => ({ ...vote, atUs: shifted(vote.atUs) }));
+  return { ...model, legs, votes, decidedUs: model.decidedUs === null ? null : shifted(model.decidedUs) };
+}
+
+function legInOrder(leg: Leg): Leg {
+  const { askedUs, reachedUs, syncedUs, answeredUs } = leg;
+  const beganUs = reachedUs ?? syncedUs;
+  if (beganUs === null) {
+    // Who answered was reached, though nobody heard when: half of the way is the best guess.
+    return answeredUs === null ? leg : { ...leg, reachedUs: Math.round((askedUs + answeredUs) / 2) };
+  }
+  const shiftUs = shiftBetween(beganUs, syncedUs ?? beganUs, askedUs, answeredUs);
+  const within = (us: number): number => Math.max(askedUs, Math.min(us + shiftUs, answeredUs ?? Infinity));
+  return { ...leg, reachedUs: within(beganUs), syncedUs: syncedUs === null ? null : within(syncedUs) };
+}
+
+/** By how much what lasted from `from` to `to` is to be moved to begin after `least` and, if it can, end before `most`. */
+function shiftBetween(from: number, to: number, least: number, most: number | null): number {
+  if (from < least) return least - from;
+  return most === null || to <= most ? 0 : -Math.min(to - most, from - least);
 }
 
 function newMember(node: string, retryAtMs: number | null): Member {
@@ -414,6 +537,7 @@ function newMember(node: string, retryAtMs: number | null): Member {
     node,
     isAttached: false,
     offsetUs: null,
+    latest: null,
     picture: null,
     nodePicture: null,
     keyPicture: null,

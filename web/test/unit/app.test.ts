@@ -362,6 +362,20 @@ describe("a page", () => {
     expect(scene.trouble).toMatchObject({ code: "unreachable", holes: { address: "127.0.0.1:9802" } });
   });
 
+  it("says why a key cannot be looked up in a live cluster, and keeps the one that is", async () => {
+    const { scene, actions } = await page({ search: "?live=127.0.0.1:9801" });
+    actions.selectKey("cart");
+    for (const [key, code] of [[null, "emptyKey"], ["", "emptyKey"], ["k".repeat(KEY_BYTES_MAX + 1), "keyTooLong"]] as const) {
+      actions.selectKey(key);
+      expect(scene).toMatchObject({ selectedKey: "cart", trouble: { code }, fieldTrouble: { field: "key", trouble: { code } } });
+    }
+    actions.selectKey("milk");
+    expect(scene).toMatchObject({ selectedKey: "milk", trouble: { code: "unreachable" }, fieldTrouble: null });
+    actions.selectKey("");
+    actions.setMode("simulated");
+    expect(scene).toMatchObject({ trouble: null, fieldTrouble: null });
+  });
+
   it("draws from the same objects as long as nothing has changed", async () => {
     const { scene, actions } = await page();
     actions.pause();

@@ -282,6 +282,27 @@ describe("a live scene", () => {
     expect(model.facts().lastDown?.backAfterMs).toBe(6_000);
   });
 
+  it("forgets the reports of an earlier death, and waits for those that come after the Down", () => {
+    const model = attached();
+    const hear = (address: string, words: Words, atMs: number): void => model.on({ kind: "batch", address, words: words.array, atMs });
+    const downOf = (incarnation: number, node: number, us: number): Words =>
+      new Words().record("suspected", node, us, 2, node, incarnation, 0).record("wentDown", node, us, 2, 0b1010, 0, incarnation, 0);
+    hear(A, downOf(7, 1, 2_000_000), 51_000);
+    hear(C, downOf(7, 3, 2_100_000), 51_100);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 51_000, apartMs: 100, backAfterMs: null });
+    hear(A, new Words().record("cameUp", 1, 8_000_000, 2, 8, 0), 57_000);
+    // A second death, of which one member tells first; then another says late that the first was over.
+    hear(A, downOf(8, 1, 9_000_000), 58_000);
+    expect(model.facts().lastDown).toMatchObject({ node: 1, reporters: [0, 2], atMs: 58_000, apartMs: 0, backAfterMs: null });
+    hear(C, new Words().record("cameUp", 3, 8_000_000, 2, 8, 0).record("suspected", 3, 9_300_000, 2, 3, 8, 0), 58_300);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 58_000, apartMs: 300, backAfterMs: null });
+    // Who goes on suspecting it changes nothing, and who takes it Down last neither.
+    hear(C, downOf(8, 3, 15_000_000), 64_000);
+    expect(model.facts().lastDown).toMatchObject({ atMs: 58_000, apartMs: 300, backAfterMs: null });
+    hear(A, new Words().record("cameUp", 1, 16_000_000, 2, 9, 0), 65_000);
+    expect(model.facts().lastDown?.backAfterMs).toBe(7_000);
+  });
+
   it("draws messages between places for as long as an eye needs, and no more than can be seen", () => {
     const model = attached();
     const words = new Words();
@@ -310,6 +331,63 @@ describe("a live scene", () => {
       { to: 1, label: "flight.write", request: 1 },
       { to: 2, label: "flight.hint", glyph: "hint", request: 1 },
     ]);
+  });
+
+  describe("of a request whose members' clocks are not known well", () => {
+    const asks = (us: number): Words =>
+      new Words()
+        .string(5, "cart")
+        .record("requestStarted", 1, us, 70, 0, 1, 0, 5, 2, 0)
+        .record("replicaAsked", 1, us, 70, 0, 2, 0, 0)
+        .record("replicaAsked", 1, us, 70, 0, 3, 0, 0)
+        .sent(7, 1, 2, MESSAGE.write, us, 70)
+        .sent(8, 1, 3, MESSAGE.write, us, 70);
+    const ends = (words: Words, us: number): Words =>
+      words
+        .record("replicaAnswered", 1, us, 70, 0, 2, 0)
+        .record("replicaAnswered", 1, us, 70, 0, 3, 0)
+        .record("requestEnded", 1, us, 70, 0, 0, 2, 0);
+    const legsOf = (model: LiveModel): (number | null)[][] =>
+      model.requests().flatMap(({ legs }) => legs.map(({ askedUs, reachedUs, syncedUs, answeredUs }) => [askedUs, reachedUs, syncedUs, answeredUs]));
+    const areInOrder = (model: LiveModel): boolean =>
+      legsOf(model).every((times) => times.every((us, index) => us !== null && us >= (times[index - 1] ?? 0)));
+    const writes = (node: number, id: number, us: number): Words =>
+      new Words()
+        .received(id, 1, node, MESSAGE.write, us, 70)
+        .record("logSynced", node, us + 400, 1, 0)
+        .sent(id + 10, node, 1, MESSAGE.writeAnswer, us + 400, 70);
+
+    it("keeps the order of what is known: asked, reached, synced, answered", () => {
+      for (const driftUs of [-900, 0, 900]) {
+        const model = attached();
+        model.tick(50_000);
+        // At 50 s all members had counted one, as far as the page knows.
+        model.on({ kind: "batch", address: A, words: asks(1_500_000).array, atMs: 50_600 });
+        for (const [address, node, id] of [[B, 2, 7], [C, 3, 8]] as const) {
+          model.on({ kind: "batch", address, words: writes(node, id, 1_500_100 + driftUs).array, atMs: 50_600 });
+        }
+        model.on({ kind: "batch", address: A, words: ends(new Words(), 1_501_000).array, atMs: 50_601 });
+        expect(legsOf(model).length).toBe(2);
+        expect(areInOrder(model), `${driftUs} µs: ${JSON.stringify(legsOf(model))}`).toBe(true);
+        expect(model.requests()).toMatchObject([{ outcome: "done" }]);
+        expect(model.requests()).toBe(model.requests());
+      }
+    });
+
+    it("loses nothing that arrived, whoever is heard first", () => {
+      const model = attached();
+      model.on({ kind: "batch", address: B, words: writes(2, 7, 1_500_100).array, atMs: 50_600 });
+      model.on({ kind: "batch", address: A, words: ends(asks(1_500_000), 1_501_000).array, atMs: 50_601 });
+      // One was heard before its request was; of the other only the answer was.
+      expect(legsOf(model)).toMatchObject([[500_000, 500_100, null, 501_000], [500_000, 500_500, null, 501_000]]);
+      expect(model.requests()).toMatchObject([{ outcome: "done" }]);
+    });
+
+    it("leaves one open that nobody has told of", () => {
+      const model = attached();
+      model.on({ kind: "batch", address: A, words: asks(1_500_000).array, atMs: 50_600 });
+      expect(legsOf(model)).toMatchObject([[500_000, null, null, null], [500_000, null, null, null]]);
+    });
   });
 
   it("keeps messages of many members and threads apart", () => {
