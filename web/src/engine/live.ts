@@ -104,6 +104,7 @@ interface Member {
 
 export class LiveEngine {
   readonly #first: string;
+  readonly #others: readonly string[];
   readonly #parts: LiveParts;
   readonly #listener: (post: LivePost) => void;
   readonly #members = new Map<string, Member>();
@@ -113,14 +114,17 @@ export class LiveEngine {
   /** The latest that a picture had: what an older one says of who is a member is not believed. */
   #epoch = 0;
 
-  constructor(address: string, parts: LiveParts, listener: (post: LivePost) => void) {
+  /** `others`: more addresses of the same cluster, in case nobody answers at the first. */
+  constructor(address: string, parts: LiveParts, listener: (post: LivePost) => void, others: readonly string[] = []) {
     this.#first = address;
+    this.#others = others;
     this.#parts = parts;
     this.#listener = listener;
   }
 
   start(): void {
     this.#attach(this.#first);
+    for (const address of this.#others) this.#attach(address);
     this.#pollLater();
   }
 

@@ -74,8 +74,8 @@ class PageApp implements App {
   readonly #parts: AppParts;
   readonly #simulated: Simulated;
   #attached = $state.raw<Attached | null>(null);
-  /** Where the page was attached last. */
-  #address: string | null = null;
+  /** Members of the cluster that the page was attached to last, the best first: any of them leads back to it. */
+  #addresses: readonly string[] = [];
   /** Counts what the user has chosen: a question that was asked before is answered too late. */
   #generation = 0;
   readonly #listeners = new Set<(news: News) => void>();
@@ -172,7 +172,7 @@ class PageApp implements App {
     this.#fieldTrouble = null;
   }
 
-  #attach(address: string): void {
+  #attach(address: string, others: readonly string[] = []): void {
     this.#generation += 1;
     this.#detach();
     // It is kept as it is, to come back to.
@@ -180,17 +180,17 @@ class PageApp implements App {
     this.#addressTrouble = null;
     this.#fieldTrouble = null;
     this.#view = "cluster";
-    this.#address = address;
     // Whatever was wrong with what the user wanted instead, once somebody answers here is a cluster.
     const onAttached = (): void => {
       this.#addressTrouble = null;
     };
-    const attached = new Attached(address, this.#parts.live, (news) => this.#tell(news), onAttached);
+    const attached = new Attached(address, others, this.#parts.live, (news) => this.#tell(news), onAttached);
     this.#attached = attached;
     attached.start();
   }
 
   #detach(): void {
+    if (this.#attached !== null) this.#addresses = this.#attached.addresses;
     this.#attached?.close();
     this.#attached = null;
   }
@@ -272,7 +272,10 @@ class PageApp implements App {
     if (address === undefined) {
       const generation = ++this.#generation;
       void this.#parts.isServedByNode().then((own) => {
-        if (generation === this.#generation) this.#attach(this.#address ?? own ?? ADMIN_DEFAULT);
+        if (generation !== this.#generation) return;
+        if (this.#attached !== null) this.#addresses = this.#attached.addresses;
+        const [address = own ?? ADMIN_DEFAULT, ...others] = this.#addresses;
+        this.#attach(address, others);
       });
       return;
     }

@@ -1,5 +1,5 @@
 /** A live cluster that the page is attached to: read only, and gone when the page turns to something else. */
-import { LiveEngine, type LiveParts } from "../engine/live.ts";
+import { LiveEngine, type LiveParts, type LivePost } from "../engine/live.ts";
 import { LiveModel } from "./live.ts";
 import type { Scene } from "./scene.ts";
 import type { Session, Tell } from "./session.ts";
@@ -15,8 +15,6 @@ export class Attached implements Session {
   readonly seed = "";
   readonly digest = "";
   readonly running = null;
-  readonly address: string;
-
   readonly #parts: LiveParts;
   readonly #engine: LiveEngine;
   readonly #model: LiveModel;
@@ -39,17 +37,17 @@ export class Attached implements Session {
   #events = $state.raw(0);
   #isPlaying = $state.raw(true);
 
-  /** `onAttached` is called whenever a member answers. */
-  constructor(address: string, parts: LiveParts, tell: Tell, onAttached: () => void) {
-    this.address = address;
+  /** To whoever answers first, there or at the other addresses, and to all that it names. `onAttached` is called whenever a member answers. */
+  constructor(address: string, others: readonly string[], parts: LiveParts, tell: Tell, onAttached: () => void) {
     this.#parts = parts;
-    this.#model = new LiveModel(address);
-    this.#engine = new LiveEngine(address, parts, (post) => {
+    this.#model = new LiveModel(address, others);
+    const listen = (post: LivePost): void => {
       this.#model.on(post);
       if (post.kind === "attached") onAttached();
       tell(this.#model.takeNews());
       this.#showSoon();
-    });
+    };
+    this.#engine = new LiveEngine(address, parts, listen, others);
     // Ages and retry times move without events.
     this.#timer = setInterval(() => {
       this.#model.tick(parts.wallMs());
@@ -69,6 +67,8 @@ export class Attached implements Session {
     this.#engine.close();
   }
 
+  /** Where the cluster can be found again, best first. */
+  get addresses(): string[] { return this.#model.addresses(); }
   get isLoading(): boolean { return this.#picture === null && (this.#facts === null || this.#facts.status === "attaching"); }
   get live(): Scene["live"] { return this.#facts; }
   get trouble(): Scene["trouble"] { return this.#trouble; }

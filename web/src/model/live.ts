@@ -55,6 +55,8 @@ interface Ordered {
 
 export class LiveModel {
   readonly #address: string;
+  /** All that are asked before anybody has answered. */
+  readonly #asked: readonly string[];
   readonly #members = new Map<string, Member>();
   readonly #history = new History();
   /** Where the page's time begins, unix ms. */
@@ -81,8 +83,10 @@ export class LiveModel {
   #isHeld = false;
   #held: { flights: Flight[]; nowUs: number; requests: RequestModel[]; marks: TimelineMark[] } | null = null;
 
-  constructor(address: string) {
+  /** `others`: more addresses of the same cluster. */
+  constructor(address: string, others: readonly string[] = []) {
     this.#address = address;
+    this.#asked = [address, ...others];
   }
 
   // --- what is drawn ---
@@ -92,7 +96,7 @@ export class LiveModel {
     const attached = members.filter((member) => member.isAttached);
     const retries = members.flatMap((member) => (member.retryAtMs === null ? [] : [member.retryAtMs]));
     return {
-      address: this.#address,
+      address: this.#addressNow(),
       status: this.#status(attached.length),
       lastEventMs: this.#heardMs === null ? 0 : Math.max(0, this.#wallMs - this.#heardMs),
       retryInMs: attached.length > 0 || retries.length === 0 ? null : Math.max(0, Math.min(...retries) - this.#wallMs),
@@ -105,6 +109,13 @@ export class LiveModel {
       wallMs: this.#wallMs,
       keys: keyCount(this.#picture),
     };
+  }
+
+  /** Where the cluster can be found again: who answers now, then who may. */
+  addresses(): string[] {
+    const attached = [...this.#members].flatMap(([address, member]) => (member.isAttached ? [address] : []));
+    const named = (this.#picture?.nodes ?? []).flatMap(({ admin }) => (admin === "" ? [] : [admin]));
+    return [...new Set([this.#addressNow(), ...attached, ...named, ...this.#asked])];
   }
 
   picture(): ClusterPicture | null {
@@ -454,12 +465,19 @@ export class LiveModel {
     return undefined;
   }
 
+  /** Who was asked for, or somebody else who answers in its place. */
+  #addressNow(): string {
+    if (this.#members.get(this.#address)?.isAttached === true) return this.#address;
+    for (const [address, member] of this.#members) if (member.isAttached) return address;
+    return this.#address;
+  }
+
   #status(attached = [...this.#members.values()].filter((member) => member.isAttached).length): LiveFacts["status"] {
     if (this.#isRefused) return "refused";
     if (attached > 0) return "attached";
     if (this.#heardMs !== null) return "lost";
     // A connection that never was is not one that was lost. The browser does not tell a page why it came to none.
-    return [...this.#members.values()].some((member) => member.retryAtMs !== null) ? "unreachable" : "attaching";
+    return this.#asked.every((address) => this.#members.has(address)) ? "unreachable" : "attaching";
   }
 
   #setClock(member: Member, us: number, atMs: number): void {

@@ -89,6 +89,48 @@ describe("a page that a node serves", { timeout: 150_000 }, () => {
     assert.equal(live.status, "attached");
     nodes[2].start();
     await shows(page, (killed) => window.kvorum.scene.picture.nodes[killed].state === "up" && window.kvorum.scene.live.lastDown.backAfterMs !== null, killed);
+    // A second death is told of by its own reports.
+    const first = live.lastDown;
+    await nodes[2].stop("SIGKILL");
+    await shows(page, (atMs) => window.kvorum.scene.live.lastDown.atMs > atMs, first.atMs);
+    const second = (await sceneOf(page)).live.lastDown;
+    assert(second.apartMs < second.atMs - first.atMs - first.apartMs, JSON.stringify([first, second]));
+    console.log(`reports came ${first.apartMs} and ${second.apartMs} ms apart`);
+    nodes[2].start();
+    await shows(page, (killed) => window.kvorum.scene.picture.nodes[killed].state === "up" && window.kvorum.scene.live.lastDown.backAfterMs !== null, killed);
+    await close();
+  });
+
+  it("draws what was answered as arrived, in order, from the moment it attaches", async () => {
+    let isWriting = true;
+    const writing = (async () => {
+      for (let number = 0; isWriting; number++) await (await nodes[number % 3].put(`order:${number}`, "Seoul")).text();
+    })();
+    const { page, close } = await attached();
+    await shows(page, () => window.kvorum.scene.requests.filter((request) => request.outcome === "done").length > 30);
+    isWriting = false;
+    await writing;
+    const done = (await sceneOf(page)).requests.filter((request) => request.outcome === "done");
+    const wrong = done.flatMap(({ number, legs }) => legs.filter((leg) => {
+      if (leg.answeredUs === null) return false;
+      const times = [leg.askedUs, leg.reachedUs, leg.syncedUs ?? leg.reachedUs, leg.answeredUs];
+      return times.some((us, index) => us === null || us < (times[index - 1] ?? 0));
+    }).map((leg) => [number, leg]));
+    assert.deepEqual(wrong, []);
+    await close();
+  });
+
+  it("goes back to the cluster by another member when the one that served it is gone", async () => {
+    const { page, close } = await attached({ allow: LOST });
+    await shows(page, () => window.kvorum.scene.live.status === "attached" && window.kvorum.scene.live.writesPerSecond.length === 3);
+    await nodes[0].stop("SIGKILL");
+    await shows(page, (admin) => window.kvorum.scene.live.status === "attached" && window.kvorum.scene.live.address !== admin, nodes[0].admin);
+    await act(page, "setMode", "simulated");
+    await shows(page, () => window.kvorum.scene.mode === "simulated");
+    await act(page, "setMode", "live");
+    await shows(page, () => window.kvorum.scene.live?.status === "attached" && window.kvorum.scene.picture?.nodes.length === 3);
+    nodes[0].start();
+    await shows(page, () => window.kvorum.scene.picture.nodes.every((node) => node.state === "up"));
     await close();
   });
 

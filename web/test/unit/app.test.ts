@@ -2,9 +2,11 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { WorkerLike } from "../../src/engine/client.ts";
 import { Host } from "../../src/engine/host.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
+import type { LiveParts, Socket, SocketEars } from "../../src/engine/live.ts";
 import { createApp } from "../../src/model/app.svelte.ts";
 import { KEY_BYTES_MAX } from "../../src/model/draft.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
+import { cluster as clusterOf, summary } from "./pictures.ts";
 
 /** A worker in this very thread, around a host with a fake cluster; its clock stands still but for a first frame. */
 class LocalWorker implements WorkerLike {
@@ -38,16 +40,24 @@ class LocalWorker implements WorkerLike {
   }
 }
 
-async function page(address: { hash?: string; search?: string } = {}, copyFails = false, servedBy: () => Promise<string | null> = () => Promise.resolve(null)) {
+/** A network that nobody is on. */
+function openNoSocket(): Socket {
+  throw new Error("no network here");
+}
+
+async function page(
+  address: { hash?: string; search?: string } = {},
+  copyFails = false,
+  servedBy: () => Promise<string | null> = () => Promise.resolve(null),
+  openSocket: LiveParts["openSocket"] = openNoSocket,
+) {
   const worker = new LocalWorker();
   const shown: string[] = [];
   const copied: string[] = [];
   const app = createApp({
     engine: { hasWasm: true, spawn: () => worker, probe: () => Promise.resolve("served" as const) },
     live: {
-      openSocket: () => {
-        throw new Error("no network here");
-      },
+      openSocket,
       fetchJson: () => Promise.reject(new Error("no network here")),
       wallMs: () => 0,
       later: () => () => undefined,
@@ -360,6 +370,43 @@ describe("a page", () => {
     expect(await actions.copyLink()).toBe("none");
     actions.setMode("live", "127.0.0.1:9802");
     expect(scene.trouble).toMatchObject({ code: "unreachable", holes: { address: "127.0.0.1:9802" } });
+  });
+
+  it("comes back to a live cluster by any member that it knew", async () => {
+    const [A, B, C] = ["127.0.0.1:9801", "127.0.0.1:9802", "127.0.0.1:9803"] as const;
+    const nodes = [A, B, C].map((admin, index) => summary(`n${index + 1}`, { member: index + 1, admin, listen: admin }));
+    const opened: { address: string; ears: SocketEars }[] = [];
+    const openSocket = (url: string, ears: SocketEars): Socket => {
+      opened.push({ address: new URL(url).host, ears });
+      return { close: () => undefined };
+    };
+    const answer = (address: string, node: string): void => {
+      const to = opened.filter((one) => one.address === address).at(-1);
+      to?.ears.onMessage(JSON.stringify({ node, me: 1, topology: {}, picture: clusterOf(3, { nodes }) }));
+    };
+    const { scene, actions, settle } = await page({}, false, () => Promise.resolve(A), openSocket);
+    answer(A, "n1");
+    answer(B, "n2");
+    answer(C, "n3");
+    await settle();
+    expect(scene).toMatchObject({ mode: "live", live: { status: "attached", address: A } });
+    // The one that served the page is gone: another is named, and the way back leads there.
+    opened[0]?.ears.onClose();
+    await vi.waitFor(() => expect(scene.live).toMatchObject({ status: "attached", address: B }));
+    actions.setMode("simulated");
+    opened.length = 0;
+    actions.setMode("live");
+    await settle();
+    expect(opened.map((one) => one.address)).toEqual([B, C, A]);
+    opened[0]?.ears.onClose();
+    opened[2]?.ears.onClose();
+    await vi.waitFor(() => expect(scene).toMatchObject({ trouble: null, live: { status: "attaching" } }));
+    answer(C, "n3");
+    await vi.waitFor(() => expect(scene.live).toMatchObject({ status: "attached", address: C }));
+    // An address that is named is another cluster.
+    opened.length = 0;
+    actions.setMode("live", "127.0.0.1:9901");
+    expect(opened.map((one) => one.address)).toEqual(["127.0.0.1:9901"]);
   });
 
   it("says why a key cannot be looked up in a live cluster, and keeps the one that is", async () => {
