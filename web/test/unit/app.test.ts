@@ -384,25 +384,24 @@ describe("a page", () => {
       const to = opened.filter((one) => one.address === address).at(-1);
       to?.ears.onMessage(JSON.stringify({ node, me: 1, topology: {}, picture: clusterOf(3, { nodes }) }));
     };
-    const { scene, actions, settle } = await page({}, false, () => Promise.resolve(A), openSocket);
+    const { scene, actions } = await page({}, false, () => Promise.resolve(A), openSocket);
     answer(A, "n1");
     answer(B, "n2");
     answer(C, "n3");
-    await settle();
-    expect(scene).toMatchObject({ mode: "live", live: { status: "attached", address: A } });
+    const sees = (what: object): Promise<void> => vi.waitFor(() => expect(scene).toMatchObject(what), { timeout: 10_000 });
+    await sees({ mode: "live", live: { status: "attached", address: A } });
     // The one that served the page is gone: another is named, and the way back leads there.
     opened[0]?.ears.onClose();
-    await vi.waitFor(() => expect(scene.live).toMatchObject({ status: "attached", address: B }));
+    await sees({ live: { status: "attached", address: B } });
     actions.setMode("simulated");
     opened.length = 0;
     actions.setMode("live");
-    await settle();
-    expect(opened.map((one) => one.address)).toEqual([B, C, A]);
+    await vi.waitFor(() => expect(opened.map((one) => one.address)).toEqual([B, C, A]), { timeout: 10_000 });
     opened[0]?.ears.onClose();
     opened[2]?.ears.onClose();
-    await vi.waitFor(() => expect(scene).toMatchObject({ trouble: null, live: { status: "attaching" } }));
+    await sees({ trouble: null, live: { status: "attaching" } });
     answer(C, "n3");
-    await vi.waitFor(() => expect(scene.live).toMatchObject({ status: "attached", address: C }));
+    await sees({ live: { status: "attached", address: C } });
     // An address that is named is another cluster.
     opened.length = 0;
     actions.setMode("live", "127.0.0.1:9901");
