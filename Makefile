@@ -23,7 +23,7 @@ demo: web build ## A 3-node cluster on this machine with 171,075 cities in it, a
 
 .PHONY: test
 test: ## Everything that must hold, in under 25 minutes on 2 cores
-	tests/tools/need.sh rust targets redis-cli venv node clients
+	tests/tools/need.sh rust wasm-target bare-metal-target redis-cli venv node clients
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) no-std
@@ -39,7 +39,7 @@ no-std: ## The core builds without std, for WASM and for bare metal
 
 .PHONY: wasm wasm-test npm npm-check wasm-bench
 wasm: ## The module and its bindings, quickly, into wasm/npm/dist
-	tests/tools/need.sh targets node npm-package
+	tests/tools/need.sh wasm-target node npm-package
 	$(CARGO) run --quiet --locked -p kvorum-xtask -- bindgen
 wasm-test: build wasm ## The package: its tests in Node, its types, and the same digests in a page and a worker
 	tests/tools/need.sh chromium
@@ -64,7 +64,7 @@ wasm-bench: build wasm ## Events a second in WebAssembly against native, and siz
 # As it is published: by wasm-pack, which must find the tools of our versions and download none.
 NPM_OUT := target/npm
 npm: ## The package `kvorum` as it is published, a tarball in target/npm
-	tests/tools/need.sh targets node npm-package wasm-pack
+	tests/tools/need.sh wasm-target node npm-package wasm-pack
 	rm -rf wasm/npm/dist $(NPM_OUT) && mkdir -p $(NPM_OUT)
 	PATH="$(CURDIR)/.tools/cargo/bin:$(CURDIR)/wasm/npm/node_modules/.bin:$$PATH" wasm-pack build wasm --target web \
 		--profile wasm-release --mode no-install --no-pack --no-typescript --out-dir npm/dist -- --locked

@@ -19,10 +19,10 @@ for what in "$@"; do
       rustup component list --installed 2>/dev/null | grep -q rustfmt || rustup component add rustfmt
       rustup component list --installed 2>/dev/null | grep -q clippy || rustup component add clippy
       ;;
-    targets)
-      for target in wasm32-unknown-unknown thumbv7em-none-eabihf; do
-        rustup target list --installed | grep -qx "$target" || rustup target add "$target"
-      done
+    wasm-target | bare-metal-target)
+      # Each where it is wanted: the demo needs nothing for bare metal.
+      case "$what" in wasm-target) target=wasm32-unknown-unknown ;; *) target=thumbv7em-none-eabihf ;; esac
+      rustup target list --installed | grep -qx "$target" || rustup target add "$target"
       ;;
     node) has node || { echo "Node 20 is needed: see https://nodejs.org" >&2; exit 1; } ;;
     curl) has curl || apt curl ;;
