@@ -294,8 +294,8 @@ impl Cluster {
     /// Ends all cuts between two sides; those that were asked for and have not begun as well.
     pub fn heal(&mut self, one: &[u8], other: &[u8]) -> Result<(), Fault> {
         let wanted: BTreeSet<_> = between(one, other).collect();
-        let cuts = self.cuts().into_iter().filter(|link| wanted.contains(link));
-        cuts.collect::<Vec<_>>().into_iter().try_for_each(|(from, to)| self.act(Action::Join(from, to)))
+        let mut cuts = self.cuts().into_iter().filter(|link| wanted.contains(link));
+        cuts.try_for_each(|(from, to)| self.act(Action::Join(from, to)))
     }
     /// Messages to and from a node take longer.
     pub fn slow(&mut self, node: u8, ms: u32) -> Result<(), Fault> {

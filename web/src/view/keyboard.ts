@@ -9,6 +9,8 @@ import { stepBack, toEnd } from "./travel.ts";
 import { ui } from "./ui.svelte.ts";
 
 const VERBS: Readonly<Record<string, Verb>> = { p: "put", g: "get", d: "del" };
+/** A live cluster goes its own pace: of these it has none. */
+const TIME_KEYS: readonly string[] = [".", ",", "e", "[", "]"];
 const FAULTS: Readonly<Record<string, string>> = { x: "crash", c: "cut", s: "slow", l: "loss" };
 
 export function onKey(view: ViewContext, event: KeyboardEvent): void {
@@ -34,25 +36,24 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
   const { scene, actions } = view;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const isLive = scene.mode === "live";
+  if (isLive && TIME_KEYS.includes(key)) {
+    return false;
+  }
   switch (key) {
     case " ":
       toggle(view);
       return true;
     case ".":
-      if (isLive) return false;
       step(view);
       return true;
     case ",":
-      if (isLive) return false;
       stepBack(view);
       return true;
     case "e":
-      if (isLive) return false;
       toEnd(view);
       return true;
     case "[":
     case "]":
-      if (isLive) return false;
       changeSpeed(view, key === "]" ? 1 : -1);
       return true;
     case "ArrowLeft":

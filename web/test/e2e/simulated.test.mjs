@@ -309,14 +309,20 @@ describe("time", { timeout: 180_000 }, () => {
   });
 });
 
+/** The run that comes with the page, at its end, with the key that has two siblings. */
+async function recorded() {
+  const { page, close } = await still();
+  await act(page, "openRecorded");
+  await act(page, "pause");
+  await shows(page, () => window.kvorum.scene.picture !== null && window.kvorum.scene.running === null);
+  await page.evaluate(() => window.kvorum.run({ until: 27_000_000 }));
+  await act(page, "selectKey", "list:7");
+  return { page, close };
+}
+
 describe("the run that comes with the page", { timeout: 180_000 }, () => {
   it("is a script of this core, and ends in two siblings", async () => {
-    const { page, close } = await still();
-    await act(page, "openRecorded");
-    await act(page, "pause");
-    await shows(page, () => window.kvorum.scene.picture !== null && window.kvorum.scene.running === null);
-    await page.evaluate(() => window.kvorum.run({ until: 27_000_000 }));
-    await act(page, "selectKey", "list:7");
+    const { page, close } = await recorded();
     await shows(page, () => window.kvorum.scene.keyPicture?.key === "list:7");
     const scene = await sceneOf(page);
     assert.deepEqual(
@@ -338,12 +344,7 @@ describe("the run that comes with the page", { timeout: 180_000 }, () => {
 
 describe("a merge while an owner is away", { timeout: 180_000 }, () => {
   it("merges what can be read, and says that the owner may hold more", async () => {
-    const { page, close } = await still();
-    await act(page, "openRecorded");
-    await act(page, "pause");
-    await shows(page, () => window.kvorum.scene.picture !== null && window.kvorum.scene.running === null);
-    await page.evaluate(() => window.kvorum.run({ until: 27_000_000 }));
-    await act(page, "selectKey", "list:7");
+    const { page, close } = await recorded();
     await shows(page, () => window.kvorum.scene.keyPicture?.siblings.length === 2);
     const away = ownersOf(await sceneOf(page)).find((owner) => owner !== 0);
     await act(page, "setDraft", { through: 0 });
