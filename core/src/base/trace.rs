@@ -60,7 +60,10 @@ kinds! {
     Lossy = 19,
     // --- coordinator ---
     /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string,
-    /// votes needed among its owners, votes needed among those to come (0 if it does not move).
+    /// votes needed among its owners, votes needed among those to come (0 if it does not move), who asked (0 a client of this
+    /// node, else the member that handed it over + 1), and the asker's name for it (2): a member's request, or a client's
+    /// number as the driver gave it, which in the simulator is the operation id. One client's number may begin several
+    /// requests, one after the other.
     RequestStarted = 30,
     /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
     ReplicaAsked = 31,
@@ -301,7 +304,7 @@ mod tests {
             Kind::OpEnded => vec![low, high, 0, 7, 8],
             Kind::Slowed => vec![40],
             Kind::Lossy => vec![500],
-            Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd, 2, 0],
+            Kind::RequestStarted => vec![low, high, 1, 63, 0xabcd, 2, 0, 3, low + 1, high],
             Kind::ReplicaAsked => vec![low, high, 2, 1, 4],
             Kind::ReplicaAnswered => vec![low, high, 2, 5],
             Kind::RequestEnded => vec![low, high, 0, 2, 1],

@@ -50,7 +50,7 @@ impl Shard {
             return self.coordinate_put(Asker::Client(request), spec);
         };
         let (id, stamp) = (self.op_id(), spec.stamp);
-        self.trace_started(id, 1, spec.partition, [1, 0], &spec.key);
+        self.trace_started(id, Asker::Client(request), 1, spec.partition, [1, 0], &spec.key);
         let existed = match self.dot(&mut spec, &cell_key, held.as_ref(), true) {
             Dotted::Twin => true,
             Dotted::Written { existed, .. } => existed,
@@ -126,7 +126,7 @@ impl Shard {
         let Some(held) = self.at_hand(cell_key) else { return false };
         if self.trace.on() {
             let (id, me) = (self.op_id(), u32::from(self.me().0));
-            self.trace_started(id, 0, partition, [1, 0], key);
+            self.trace_started(id, Asker::Client(request), 0, partition, [1, 0], key);
             self.trace_op(Kind::ReplicaAsked, id, &[me, 0, 0]);
             self.trace_op(Kind::ReplicaAnswered, id, &[me, 1 + u32::from(held.is_some())]);
             self.trace_ended(id, 0, 1, 0);

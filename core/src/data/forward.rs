@@ -69,7 +69,7 @@ impl Shard {
     pub(super) fn forward_from(&mut self, request: RequestId, spec: PutSpec, own_refused: bool) {
         let id = self.op_id();
         let partition = spec.partition;
-        self.trace_started(id, 2, partition, [spec.w, 0], &spec.key);
+        self.trace_started(id, Asker::Client(request), 2, partition, [spec.w, 0], &spec.key);
         if self.dot_givers(partition).is_empty() {
             let needed = spec.w;
             return self.refuse(request, spec.unsure(Refusal::ClusterDown { reachable: 0, needed }));

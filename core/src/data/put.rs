@@ -182,7 +182,7 @@ impl Shard {
         }
         let id = self.op_id();
         let verb = if spec.is_final { 3 } else { 1 };
-        self.trace_started(id, verb, partition, plan.tally.needed_of_each(), &spec.key);
+        self.trace_started(id, asker, verb, partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
         let op = PutOp {
@@ -539,6 +539,7 @@ impl Shard {
     pub(super) fn trace_started(
         &mut self,
         id: OpId,
+        asker: Asker,
         verb: u32,
         partition: PartitionId,
         needed: [u8; 2],
@@ -547,7 +548,12 @@ impl Shard {
         if self.trace.on() {
             let key = self.trace.string(self.now.mono, key);
             let [needed, of_next] = needed.map(u32::from);
-            self.trace_op(Kind::RequestStarted, id, &[verb, u32::from(partition.0), key, needed, of_next]);
+            let (asker, [low, high]) = match asker {
+                Asker::Client(request) => (0, split(request.0)),
+                Asker::Peer(member, op) => (u32::from(member.0) + 1, split(op)),
+            };
+            let payload = [verb, u32::from(partition.0), key, needed, of_next, asker, low, high];
+            self.trace_op(Kind::RequestStarted, id, &payload);
         }
     }
     pub(super) fn trace_ended(&mut self, id: OpId, outcome: u32, acks: u8, hinted: u8) {
@@ -654,7 +660,7 @@ impl Shard {
             return self.answer_refused(asker, spec.partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        self.trace_started(id, 3, spec.partition, plan.tally.needed_of_each(), &spec.key);
+        self.trace_started(id, asker, 3, spec.partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         self.trace_stamped(id, spec.stamp);
         let partition = spec.partition;

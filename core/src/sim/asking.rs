@@ -86,7 +86,7 @@ impl World {
         let name = self.history.key_name(key);
         let word = push_string(&mut self.words, u32::from(node.0), self.now, &name);
         self.emit(node, Kind::OpStarted, &[number.0, 0, verb, u32::from(key), word]);
-        let id = RequestId(u64::from(number.0) + 1);
+        let id = RequestId(u64::from(number.0));
         let life = self.hosts[usize::from(node.0)].life;
         self.asked.insert(id, Asking { asker, key, node, life });
         let what = Arrival::Input(Input::Request { id, request });
@@ -100,7 +100,7 @@ impl World {
             self.violations.push(Violation { checker: Checker::C12, at: self.now, text });
             return;
         };
-        let number = OpNumber((id.0 - 1) as u32);
+        let number = OpNumber(id.0 as u32);
         let outcome = outcome_of(&reply);
         self.history.end(number, self.now, outcome);
         let mut value_hash = 0;
@@ -139,7 +139,7 @@ impl World {
         if !self.waits(asker, number) {
             return;
         }
-        let id = RequestId(u64::from(number.0) + 1);
+        let id = RequestId(u64::from(number.0));
         if let Some(asking) = self.asked.get(&id) {
             let host = &self.hosts[usize::from(asking.node.0)];
             let began = self.history.get(number).map_or(self.now, |record| record.started);

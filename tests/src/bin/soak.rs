@@ -83,7 +83,7 @@ fn story(seed: &str, key: &str) -> Result<bool, String> {
         let request = |at: usize| Some((record.node, *record.payload.get(at)?, *record.payload.get(at + 1)?));
         let is_told = match record.kind {
             Kind::RequestStarted => {
-                let is_ours = record.payload.last() == Some(&name);
+                let is_ours = record.payload.get(4) == Some(&name);
                 let request = request(0).unwrap_or_default();
                 if is_ours {
                     requests.insert(request);
@@ -103,7 +103,7 @@ fn story(seed: &str, key: &str) -> Result<bool, String> {
                 }
                 is_ours
             }
-            Kind::OpStarted => index.is_some() && record.payload.last().copied() == index,
+            Kind::OpStarted => index.is_some() && record.payload.get(3).copied() == index,
             Kind::OpEnded => {
                 let number = OpNumber(record.payload.first().copied().unwrap_or_default());
                 history.get(number).is_some_and(|op| Some(u32::from(op.key)) == index)

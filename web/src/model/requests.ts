@@ -55,19 +55,30 @@ interface Tracked {
   ask: number | null;
   /** Its number among the operations of a simulated cluster's clients. */
   op: number | null;
-  /** Events have begun to tell of it. */
-  hasStarted: boolean;
-  /** Asks for an expiry: the node reads before it writes. */
-  readsFirst: boolean;
-  /** The entry hands it to an owner. */
-  isForwarded: boolean;
-  /** The owner that has it now. */
-  handedTo: number | null;
-  /** Names of it, at the entry and at the coordinator. */
+  /** Its client was told how it ended. */
+  isAnswered: boolean;
+  /** What its client calls it at the entry. */
+  client: string | null;
+  /** Names of it, at the entry and at the coordinators. */
   names: string[];
+  /** How it went at those that coordinated it, in order: when an owner is slow, the next one does it too. */
+  courses: Course[];
+  /** The one that is shown. */
+  course: Course | null;
   keyWord: number | null;
   /** What was last shown of it: another object whenever something changes. */
   shown: RequestModel;
+}
+
+/** How a request goes at one coordinator. */
+interface Course extends Pick<RequestModel, "needed" | "decidedUs" | "votes" | "legs"> {
+  coordinator: number;
+}
+
+/** What a node calls a request: one that it coordinates, or one that it has handed over. */
+interface Named {
+  tracked: Tracked;
+  course: Course | null;
 }
 
 /** The events of one kind, some of which share a shape. */
@@ -79,11 +90,9 @@ export class Requests {
   readonly #countMax: number;
   /** Oldest first. */
   #all: Tracked[] = [];
-  readonly #byName = new Map<string, Tracked>();
-  /** Names under which others have handed requests to a node, the latest last. */
-  readonly #handed = new Map<number, string[]>();
-  /** Ended for their clients before their node told how it came to that: the turn that ends a request tells of it last. */
-  #untold: Tracked[] = [];
+  readonly #byName = new Map<string, Named>();
+  /** By what their clients call them. */
+  readonly #clients = new Map<string, Tracked>();
   readonly #messages = new MessageNames();
   readonly #asks = new Map<number, Tracked>();
   readonly #ops = new Map<number, Tracked>();
@@ -149,6 +158,7 @@ export class Requests {
     const tracked = this.#asks.get(told.ask);
     if (tracked === undefined) return;
     tracked.ask = null;
+    tracked.isAnswered = true;
     this.#asks.delete(told.ask);
     const { model } = tracked;
     model.why = told.why;
@@ -205,7 +215,7 @@ export class Requests {
 
   // --- what clients of a simulated cluster tell ---
 
-  /** A client asks a node: what the node then begins for that key is for it. */
+  /** A client asks a node. */
   #onOpStarted(event: Of<"opStarted">): void {
     if (event.key === null) return;
     const key = this.#strings.text(event.key);
@@ -225,7 +235,7 @@ export class Requests {
       });
     if (verb === "put") tracked.model.value ??= this.#puts.get(putName(event.us, event.node, key)) ?? null;
     tracked.op = event.op;
-    tracked.readsFirst = event.verb === "expire";
+    this.#onClients(tracked, clientOf(event.node, BigInt(event.op)));
     tracked.model.startedUs = event.us;
     this.#ops.set(event.op, tracked);
     this.#mark(tracked);
@@ -234,115 +244,111 @@ export class Requests {
   #onOpEnded(event: Of<"opEnded">): void {
     const tracked = this.#ops.get(event.op);
     this.#ops.delete(event.op);
-    if (tracked === undefined || tracked.model.endedUs !== null) return;
-    this.#end(tracked, event.us, event.outcome);
-    this.#untold = this.#untold.filter((one) => one.model.endedUs === event.us);
-    if (!tracked.hasStarted) this.#untold.push(tracked);
+    if (tracked === undefined) return;
+    tracked.isAnswered = true;
+    if (tracked.model.endedUs === null) this.#end(tracked, event.us, event.outcome);
   }
 
   // --- what coordinators tell ---
 
+  /**
+   * A node begins: for a client, or for the member that handed the put over. One operation may begin several requests, one
+   * after the other (an expiry is set on what was read; a put is taken over, or handed over anew): the last is shown, and
+   * what was said to an earlier one counts for nothing.
+   */
   #onStarted(event: Of<"requestStarted">): void {
     const node = this.#around.placeOf(event.node);
-    const key = this.#strings.text(event.key);
-    const isWrite = event.verb !== "read";
-    const handed = isWrite && event.verb !== "forward" ? this.#handedTo(node, event) : undefined;
-    if (handed !== undefined) {
-      // The owner begins, maybe anew with a later stamp: what was said to an earlier copy counts for nothing.
-      handed.model.coordinator = node;
-      handed.model.legs = [];
-      handed.model.votes = [];
-      handed.model.needed = event.needed;
-      handed.model.decidedUs = null;
-      this.#name(handed, event);
-      return this.#mark(handed);
-    }
-    const waits = (one: Tracked): boolean =>
-      !one.hasStarted &&
-      one.model.entry === node &&
-      ((one.model.verb === "get") !== isWrite || one.readsFirst) &&
-      tracedKey(one.model.key) === key;
     const tracked =
-      this.#untold.find((one) => one.model.endedUs === event.us && waits(one)) ??
-      [...this.#running].find(waits) ??
+      this.#begunFor(node, event) ??
       this.#add({
-        verb: isWrite ? "put" : "get",
-        key,
+        verb: event.verb === "read" ? "get" : "put",
+        key: this.#strings.text(event.key),
         value: null,
         entry: node,
         partition: event.partition,
         startedUs: event.us,
         needed: event.needed,
       });
-    // An expiry is set on what was read: only its write is the request itself, unless there was nothing to set it on.
-    tracked.hasStarted = isWrite || !tracked.readsFirst;
-    if (tracked.readsFirst) [tracked.model.legs, tracked.model.votes] = [[], []];
-    tracked.model.needed = event.needed;
+    const { model } = tracked;
     tracked.keyWord = event.key;
-    tracked.isForwarded = event.verb === "forward";
-    tracked.model.partition = event.partition;
-    tracked.model.coordinator = tracked.isForwarded ? null : node;
-    const downs = this.#downsOf(event.node);
-    tracked.model.skipped = this.#around.ownersOf(event.partition).filter((owner) => downs.has(owner));
-    this.#name(tracked, event);
-    this.#mark(tracked);
-  }
-
-  /**
-   * The request that was handed to `node`, or that its entry takes over itself. An owner begins in the very turn in which the
-   * message came: two of one key are told apart by that.
-   */
-  #handedTo(node: number, event: Of<"requestStarted">): Tracked | undefined {
-    const isOfIt = (one: Tracked | undefined): one is Tracked =>
-      one !== undefined && one.isForwarded && one.keyWord === event.key && one.model.partition === event.partition;
-    const came = this.#handed.get(node) ?? [];
-    const last = came.findLastIndex((name) => isOfIt(this.#byName.get(name)));
-    const [name] = last < 0 ? [] : came.splice(last, 1);
-    if (name !== undefined) return this.#byName.get(name);
-    const running = [...this.#running].filter((one) => isOfIt(one) && (one.handedTo === node || one.model.entry === node));
-    return running.find((one) => one.names.length === 1) ?? running[0];
-  }
-
-  #onHanded(event: Of<"received">): void {
-    const came = this.#handed.get(event.to) ?? [];
-    came.push(nameOf(event.from, event.request));
-    this.#handed.set(event.to, came.slice(-HANDED_COUNT_MAX));
-  }
-
-  #onReplicaAsked(event: Of<"replicaAsked">): void {
-    const tracked = this.#named(event);
-    if (tracked === undefined) return;
-    const node = this.#around.placeOf(event.member);
-    if (tracked.isForwarded && tracked.model.entry === this.#around.placeOf(event.node) && !this.#isCoordinatorsOwn(tracked, event)) {
-      tracked.handedTo = node;
-      tracked.model.coordinator = node;
+    model.partition = event.partition;
+    if (event.handedBy === null) {
+      this.#onClients(tracked, clientOf(node, event.asker));
+      // What a client asked for is known from the client, if that tells.
+      if (tracked.op === null && event.verb !== "read" && model.verb === "get") model.verb = "put";
+      const downs = this.#downsOf(event.node);
+      model.skipped = this.#around.ownersOf(event.partition).filter((owner) => downs.has(owner));
+      if (model.endedUs !== null && !tracked.isAnswered) this.#endNot(tracked);
+    }
+    if (event.verb === "forward") {
+      this.#name(tracked, event, null);
+      model.needed = event.needed;
     } else {
-      const known = tracked.model.legs.find((leg) => leg.node === node);
-      if (known === undefined) {
-        this.#leg(tracked, node, event.us, {
-          hedged: event.hedged,
-          standsFor: event.standsFor === null ? null : this.#around.placeOf(event.standsFor),
-        });
-      } else {
-        // Sent again: the leg keeps its beginning.
-        known.hedged ||= event.hedged;
-      }
+      this.#begin(tracked, event, { coordinator: node, needed: event.needed, decidedUs: null, votes: [], legs: [] });
     }
     this.#mark(tracked);
   }
 
-  /** The entry took the request over: its events are a coordinator's from then on. */
-  #isCoordinatorsOwn(tracked: Tracked, event: { node: number; request: bigint }): boolean {
-    return tracked.names.length > 1 && tracked.names.indexOf(nameOf(this.#around.placeOf(event.node), event.request)) > 0;
+  /** The operation that a request begins for. A node that starts again gives the numbers of its earlier life once more. */
+  #begunFor(node: number, event: Of<"requestStarted">): Tracked | undefined {
+    if (event.handedBy === null) {
+      const known = this.#clients.get(clientOf(node, event.asker));
+      // An operation goes from one request to the next in one turn, and its end is told in the turn that ends it.
+      return known?.model.endedUs === null || known?.model.endedUs === event.us ? known : undefined;
+    }
+    const known = this.#byName.get(nameOf(this.#around.placeOf(event.handedBy), event.asker));
+    return known?.course === null && known.tracked.keyWord === event.key ? known.tracked : undefined;
+  }
+
+  /** A coordinator begins, or begins anew. After the end, what led to it stays in sight. */
+  #begin(tracked: Tracked, name: { node: number; request: bigint }, course: Course): void {
+    tracked.courses.push(course);
+    this.#name(tracked, name, course);
+    if (tracked.course === null || tracked.model.endedUs === null || tracked.names.length === 1) this.#showCourse(tracked, course);
+  }
+
+  #showCourse(tracked: Tracked, course: Course): void {
+    tracked.course = course;
+    Object.assign(tracked.model, course);
+    this.#mark(tracked);
+  }
+
+  #onReplicaAsked(event: Of<"replicaAsked">): void {
+    const named = this.#named(event);
+    if (named === undefined) return;
+    const { tracked, course } = named;
+    const node = this.#around.placeOf(event.member);
+    if (course === null) {
+      tracked.model.coordinator = tracked.course?.coordinator ?? node;
+      return this.#mark(tracked);
+    }
+    const known = course.legs.find((leg) => leg.node === node);
+    if (known === undefined) {
+      this.#leg(tracked, course, node, event.us, {
+        hedged: event.hedged,
+        standsFor: event.standsFor === null ? null : this.#around.placeOf(event.standsFor),
+      });
+    } else {
+      // Sent again: the leg keeps its beginning.
+      known.hedged ||= event.hedged;
+    }
+    this.#mark(tracked);
   }
 
   #onReplicaAnswered(event: Of<"replicaAnswered">): void {
-    const tracked = this.#named(event);
-    if (tracked === undefined) return;
+    const named = this.#named(event);
+    if (named === undefined) return;
+    const { tracked, course } = named;
     const asker = this.#around.placeOf(event.node);
-    if (tracked.isForwarded && tracked.model.entry === asker && !this.#isCoordinatorsOwn(tracked, event)) return;
     const node = this.#around.placeOf(event.member);
-    const leg = tracked.model.legs.find((one) => one.node === node) ?? this.#leg(tracked, node, event.us, {});
+    if (course === null) {
+      // Whose answer the entry has is what counts; of several at one owner, the one that it has decided.
+      const there = tracked.courses.filter((one) => one.coordinator === node);
+      const answered = there.findLast((one) => one.decidedUs !== null) ?? there.at(-1);
+      if (answered !== undefined) this.#showCourse(tracked, answered);
+      return;
+    }
+    const leg = course.legs.find((one) => one.node === node) ?? this.#leg(tracked, course, node, event.us, {});
     leg.answeredUs ??= event.us;
     leg.answer = event.answer;
     if (node === asker) {
@@ -350,39 +356,40 @@ export class Requests {
       if (event.answer === "ack") this.#onAcknowledged(tracked, leg, event.us);
     }
     const isVote = event.answer === "ack" || event.answer === "absent" || event.answer === "cell" || event.answer === "lostToStamp";
-    if (isVote && !tracked.model.votes.some((vote) => vote.node === node)) {
-      tracked.model.votes.push({ node, hinted: leg.role === "fallback", atUs: event.us });
+    if (isVote && !course.votes.some((vote) => vote.node === node)) {
+      course.votes.push({ node, hinted: leg.role === "fallback", atUs: event.us });
     }
     this.#mark(tracked);
   }
 
   #onEnded(event: Of<"requestEnded">): void {
-    const tracked = this.#named(event);
-    if (tracked === undefined) return;
-    const at = this.#around.placeOf(event.node);
-    if (at === tracked.model.coordinator && event.outcome === "done") tracked.model.decidedUs ??= event.us;
+    const named = this.#named(event);
+    if (named === undefined) return;
+    const { tracked, course } = named;
+    if (course !== null && event.outcome === "done") course.decidedUs ??= event.us;
+    if (tracked.course !== null) tracked.model.decidedUs = tracked.course.decidedUs;
     // The owner's end is not the client's: the answer still has to travel to the entry.
-    if (at !== tracked.model.entry) return this.#mark(tracked);
+    if (this.#around.placeOf(event.node) !== tracked.model.entry) return this.#mark(tracked);
     this.#end(tracked, event.us, event.outcome);
   }
 
   #onNamedAgain(event: Of<"restamped"> | Of<"plannedAgain">): void {
-    const tracked = this.#named(event);
-    if (tracked === undefined || event.again === event.request) return;
-    tracked.model.legs = [];
-    tracked.model.votes = [];
-    tracked.model.decidedUs = null;
-    this.#name(tracked, { node: event.node, request: event.again });
-    this.#mark(tracked);
+    const named = this.#named(event);
+    if (named === undefined || event.again === event.request) return;
+    const { tracked, course } = named;
+    const name = { node: event.node, request: event.again };
+    // Once it has ended it goes on for those that have not answered.
+    if (course === null || tracked.model.endedUs !== null) return this.#name(tracked, name, course);
+    this.#begin(tracked, name, { ...course, decidedUs: null, votes: [], legs: [] });
   }
 
   /** The put has its dot: the coordinator's own copy is on its way to the disk. */
   #onStamped(event: Of<"stamped">): void {
-    const tracked = this.#named(event);
-    if (tracked === undefined) return;
-    const node = this.#around.placeOf(event.node);
-    if (tracked.model.legs.some((leg) => leg.node === node)) return;
-    this.#leg(tracked, node, event.us, {}).reachedUs = event.us;
+    const named = this.#named(event);
+    if (named === undefined || named.course === null) return;
+    const { tracked, course } = named;
+    if (course.legs.some((leg) => leg.node === course.coordinator)) return;
+    this.#leg(tracked, course, course.coordinator, event.us, {}).reachedUs = event.us;
     this.#mark(tracked);
   }
 
@@ -413,33 +420,33 @@ export class Requests {
   #onSent(event: Of<"sent">): void {
     if (event.request === 0n) return;
     const name = nameOf(isAnswer(event.message) ? event.to : event.from, event.request);
-    const tracked = this.#byName.get(name);
-    if (tracked === undefined) return this.#messages.wait(name, event.id);
+    const named = this.#byName.get(name);
+    if (named === undefined) return this.#messages.wait(name, event.id);
+    const { tracked, course } = named;
     this.#messages.claim(event.id, tracked.model.number);
-    const leg = tracked.model.legs.find((one) => one.node === event.from);
+    const leg = course?.legs.find((one) => one.node === event.from);
     if (event.message === MESSAGE.writeAnswer && leg !== undefined) this.#onAcknowledged(tracked, leg, event.us);
   }
 
   #onReceived(event: Of<"received">): void {
     if (event.message === MESSAGE.writeAnswer || event.message === MESSAGE.readAnswer) return this.#onLateAnswer(event);
-    if (event.message === MESSAGE.forward) return this.#onHanded(event);
     if (event.message !== MESSAGE.write && event.message !== MESSAGE.read) return;
-    const tracked = this.#byName.get(nameOf(event.from, event.request));
-    const leg = tracked?.model.legs.find((one) => one.node === event.to);
-    if (tracked === undefined || leg === undefined || leg.reachedUs !== null) return;
+    const named = this.#byName.get(nameOf(event.from, event.request));
+    const leg = named?.course?.legs.find((one) => one.node === event.to);
+    if (named === undefined || leg === undefined || leg.reachedUs !== null) return;
     leg.reachedUs = event.us;
-    this.#mark(tracked);
+    this.#mark(named.tracked);
   }
 
   /** A coordinator that has its quorum says nothing of further answers, but they come. */
   #onLateAnswer(event: Of<"received">): void {
-    const tracked = this.#byName.get(nameOf(event.to, event.request));
-    const leg = tracked?.model.legs.find((one) => one.node === event.from);
-    if (tracked === undefined || leg === undefined || leg.answeredUs !== null) return;
+    const named = this.#byName.get(nameOf(event.to, event.request));
+    const leg = named?.course?.legs.find((one) => one.node === event.from);
+    if (named === undefined || leg === undefined || leg.answeredUs !== null) return;
     leg.answeredUs = event.us;
     // What a message says is not told; but who synced its copy has it.
     if (leg.syncedUs !== null) leg.answer ??= "ack";
-    this.#mark(tracked);
+    this.#mark(named.tracked);
   }
 
   /** A copy is durable at the moment at which its node says so: the ack leaves in the turn that ends the sync. */
@@ -462,7 +469,7 @@ export class Requests {
     if (event.how === "paused") return;
     this.#downs.delete(event.node);
     for (const tracked of this.#running) {
-      if (tracked.model.entry !== event.node || (!tracked.hasStarted && tracked.op === null)) continue;
+      if (tracked.model.entry !== event.node || (tracked.names.length === 0 && tracked.op === null)) continue;
       this.#end(tracked, event.us, tracked.model.verb === "get" ? "notDone" : "unknown");
     }
   }
@@ -483,18 +490,29 @@ export class Requests {
     this.#mark(tracked);
   }
 
-  #named(event: { node: number; request: bigint }): Tracked | undefined {
+  #onClients(tracked: Tracked, client: string): void {
+    tracked.client = client;
+    this.#clients.set(client, tracked);
+  }
+
+  /** Its node goes on with it. */
+  #endNot(tracked: Tracked): void {
+    [tracked.model.endedUs, tracked.model.outcome] = [null, "running"];
+    this.#running.add(tracked);
+  }
+
+  #named(event: { node: number; request: bigint }): Named | undefined {
     return this.#byName.get(nameOf(this.#around.placeOf(event.node), event.request));
   }
 
-  #name(tracked: Tracked, event: { node: number; request: bigint }): void {
+  #name(tracked: Tracked, event: { node: number; request: bigint }, course: Course | null): void {
     const name = nameOf(this.#around.placeOf(event.node), event.request);
     tracked.names.push(name);
-    this.#byName.set(name, tracked);
+    this.#byName.set(name, { tracked, course });
     this.#messages.claimWaiting(name, tracked.model.number);
   }
 
-  #leg(tracked: Tracked, node: number, us: number, how: { hedged?: boolean; standsFor?: number | null }): Leg {
+  #leg(tracked: Tracked, course: Course, node: number, us: number, how: { hedged?: boolean; standsFor?: number | null }): Leg {
     const owners = this.#around.ownersOf(tracked.model.partition);
     const standsFor = how.standsFor ?? null;
     // Whoever tells of its asking says for whom it stands; new owners of a partition that moves stand for nobody.
@@ -506,12 +524,12 @@ export class Requests {
       hedged: how.hedged ?? false,
       askedUs: us,
       // A node asks itself without a message.
-      reachedUs: node === tracked.model.coordinator ? us : null,
+      reachedUs: node === course.coordinator ? us : null,
       syncedUs: null,
       answeredUs: null,
       answer: null,
     };
-    tracked.model.legs.push(leg);
+    course.legs.push(leg);
     return leg;
   }
 
@@ -534,11 +552,11 @@ export class Requests {
       shown: copyOf(model),
       ask: null,
       op: null,
-      hasStarted: false,
-      readsFirst: false,
-      isForwarded: false,
-      handedTo: null,
+      isAnswered: false,
+      client: null,
       names: [],
+      courses: [],
+      course: null,
       keyWord: null,
     };
     this.#all.push(tracked);
@@ -554,6 +572,7 @@ export class Requests {
     for (const name of oldest.names) this.#byName.delete(name);
     if (oldest.ask !== null) this.#asks.delete(oldest.ask);
     if (oldest.op !== null) this.#ops.delete(oldest.op);
+    if (oldest.client !== null) this.#clients.delete(oldest.client);
     this.#running.delete(oldest);
     this.#changed.delete(oldest);
   }
@@ -563,9 +582,6 @@ export class Requests {
     this.#isChanged = true;
   }
 }
-
-/** Turns are short: more than these do not wait for their owner to begin. */
-const HANDED_COUNT_MAX = 16;
 
 function copyOf(model: RequestModel): RequestModel {
   return {
@@ -580,6 +596,12 @@ function putName(us: number, node: number, key: string): string {
   return `${us} ${node} ${key}`;
 }
 
+/** What a client calls a request at its entry. */
+function clientOf(entry: number, client: bigint): string {
+  return `${entry}/${client}`;
+}
+
+/** What a node calls a request. */
 function nameOf(place: number, request: bigint): string {
   return `${place}/${request}`;
 }

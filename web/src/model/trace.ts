@@ -67,6 +67,10 @@ export type TraceEvent = At &
         key: number;
         /** Votes that decide it: among the owners, and among those to come while the partition moves. */
         needed: number;
+        /** The member that handed it over; `null` if a client of the node asks. */
+        handedBy: number | null;
+        /** What whoever asks calls it. */
+        asker: bigint;
       }
     | { kind: "replicaAsked"; request: bigint; member: number; hedged: boolean; standsFor: number | null }
     | { kind: "replicaAnswered"; request: bigint; member: number; answer: Answer }
@@ -174,7 +178,7 @@ export function* events(words: Uint32Array): Generator<TraceEvent> {
   }
 }
 
-/** Words that a kind had when it was first recorded. */
+/** Fewest words of a kind that say what the page has to know. */
 const PAYLOAD_WORDS_MIN: Readonly<Record<number, number>> = {
   [KIND.string]: 2,
   [KIND.sent]: 5,
@@ -187,7 +191,7 @@ const PAYLOAD_WORDS_MIN: Readonly<Record<number, number>> = {
   [KIND.opEnded]: 3,
   [KIND.slowed]: 1,
   [KIND.lossy]: 1,
-  [KIND.requestStarted]: 7,
+  [KIND.requestStarted]: 10,
   [KIND.replicaAsked]: 5,
   [KIND.replicaAnswered]: 4,
   [KIND.requestEnded]: 5,
@@ -246,6 +250,8 @@ function decode(kind: number, at: At, p: Payload): TraceEvent | null {
         partition: p.word(3),
         key: p.word(4),
         needed: Math.max(p.word(5), p.word(6)),
+        handedBy: p.word(7) === 0 ? null : p.word(7) - 1,
+        asker: p.long(8),
       };
     case KIND.replicaAsked:
       return {

@@ -321,7 +321,7 @@ describe("a live scene", () => {
     const model = attached();
     const words = new Words()
       .string(5, "cart")
-      .record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5, 2, 0)
+      .record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5, 2, 0, 0, 70, 0)
       .record("replicaAsked", 1, 2_000_000, 70, 0, 2, 0, 0)
       .record("replicaAsked", 1, 2_000_000, 70, 0, 3, 0, 3)
       .sent(7, 1, 2, MESSAGE.write, 2_000_000, 70)
@@ -337,7 +337,7 @@ describe("a live scene", () => {
     const asks = (us: number): Words =>
       new Words()
         .string(5, "cart")
-        .record("requestStarted", 1, us, 70, 0, 1, 0, 5, 2, 0)
+        .record("requestStarted", 1, us, 70, 0, 1, 0, 5, 2, 0, 0, 70, 0)
         .record("replicaAsked", 1, us, 70, 0, 2, 0, 0)
         .record("replicaAsked", 1, us, 70, 0, 3, 0, 0)
         .sent(7, 1, 2, MESSAGE.write, us, 70)
@@ -404,7 +404,7 @@ describe("a live scene", () => {
   it("ends a request whose end was never told", () => {
     const model = attached();
     model.tick(50_000);
-    const words = new Words().string(5, "cart").record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5, 2, 0);
+    const words = new Words().string(5, "cart").record("requestStarted", 1, 2_000_000, 70, 0, 1, 0, 5, 2, 0, 0, 70, 0);
     model.on({ kind: "batch", address: A, words: words.array, atMs: 51_000 });
     model.tick(60_500);
     expect(model.requests()).toMatchObject([{ outcome: "running" }]);

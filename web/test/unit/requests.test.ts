@@ -33,11 +33,11 @@ class Run {
 
 /** A put through node 0, handed to node 1, as far as its second ack: 900 at the entry is 70 at the owner. */
 const HANDED_PUT = new Words()
-  .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0)
+  .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0, 0, 900, 0)
   .record("replicaAsked", 0, 100, 900, 0, 1, 0, 0)
   .sent(1, 0, 1, MESSAGE.forward, 100, 900)
   .received(1, 0, 1, MESSAGE.forward, 150, 900)
-  .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0)
+  .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0, 1, 900, 0)
   .record("cellMerged", 1, 160, 5, KEY, 1, 1)
   .record("stamped", 1, 160, 70, 0, 1, 0, 0)
   .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
@@ -81,23 +81,21 @@ describe("a put that is handed to an owner", () => {
     ]);
   });
 
-  it("is told from another of the same key by the message that handed it over", () => {
+  it("is told from another of the same key by who handed it over", () => {
     const run = new Run();
     run.feed(
       new Words()
-        .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0)
+        .record("requestStarted", 0, 100, 900, 0, 2, 5, KEY, 2, 0, 0, 1, 0)
         .record("replicaAsked", 0, 100, 900, 0, 1, 0, 0)
-        .record("requestStarted", 3, 100, 900, 0, 2, 5, KEY, 2, 0)
+        .record("requestStarted", 3, 100, 900, 0, 2, 5, KEY, 2, 0, 0, 1, 0)
         .record("replicaAsked", 3, 100, 900, 0, 1, 0, 0)
         // The later one comes first.
-        .received(2, 3, 1, MESSAGE.forward, 150, 900)
-        .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 150, 70, 0, 1, 5, KEY, 2, 0, 4, 900, 0)
         .record("replicaAnswered", 1, 160, 70, 0, 1, 0),
     );
     const models = run.feed(
       new Words()
-        .received(1, 0, 1, MESSAGE.forward, 170, 900)
-        .record("requestStarted", 1, 170, 71, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 170, 71, 0, 1, 5, KEY, 2, 0, 1, 900, 0)
         .record("replicaAnswered", 1, 180, 71, 0, 1, 0)
         .record("replicaAnswered", 1, 190, 70, 0, 2, 0)
         .record("replicaAnswered", 1, 200, 71, 0, 4, 0),
@@ -110,7 +108,7 @@ describe("a put that is handed to an owner", () => {
 
   it("needs as many votes as its coordinator says, whatever the keyspace's W is", () => {
     const told = (needed: number, ofNext: number) =>
-      new Run().feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, needed, ofNext))[0]?.needed;
+      new Run().feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, needed, ofNext, 0, 70, 0))[0]?.needed;
     // Alone, among three, and while the partition moves to more.
     expect([told(1, 0), told(2, 0), told(1, 2)]).toEqual([1, 2, 2]);
   });
@@ -134,7 +132,7 @@ describe("a put that is handed to an owner", () => {
     run.feed(
       new Words()
         .sent(1, 1, 2, MESSAGE.write, 160, 70)
-        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0)
         .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
         .received(1, 1, 2, MESSAGE.write, 200, 70)
         .sent(2, 2, 1, MESSAGE.writeAnswer, 230, 70)
@@ -148,7 +146,7 @@ describe("a put that is handed to an owner", () => {
     const run = new Run();
     const [request] = run.feed(
       new Words()
-        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 160, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0)
         .record("replicaAsked", 1, 160, 70, 0, 2, 0, 0)
         .received(1, 1, 2, MESSAGE.write, 200, 70)
         .record("requestEnded", 1, 210, 70, 0, 0, 2, 0)
@@ -163,7 +161,7 @@ describe("a put that is handed to an owner", () => {
   it("counts a fallback's ack as hinted", () => {
     const [request] = new Run().feed(
       new Words()
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0)
         .record("replicaAsked", 1, 10, 70, 0, 4, 0, 4)
         .record("replicaAnswered", 1, 20, 70, 0, 4, 0),
     );
@@ -174,7 +172,7 @@ describe("a put that is handed to an owner", () => {
     const run = new Run();
     const [request] = run.feed(
       new Words()
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0)
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0)
         .record("stamped", 1, 10, 70, 0, 1, 0, 0)
         .record("replicaAnswered", 1, 20, 70, 0, 1, 0)
         .record("replicaAnswered", 1, 20, 70, 0, 2, 5)
@@ -189,18 +187,39 @@ describe("a put that is handed to an owner", () => {
   it("is the page's own if the page has asked for it, and has its verb and value", () => {
     const run = new Run();
     run.requests.asked({ ask: 4, verb: "del", key: "cart", value: null, entry: 0, needed: 3, atUs: 90 });
+    run.feed(new Words().record("opStarted", 0, 90, 900, 0, 2, 0, KEY));
     const models = run.feed(HANDED_PUT);
     expect(models).toMatchObject([{ number: 1, verb: "del", needed: 2, startedUs: 90, coordinator: 1 }]);
   });
 });
 
 describe("a request of a simulated client", () => {
+  it("is told from others of the same key at the same node by what its client calls it", () => {
+    const run = new Run();
+    run.feed(
+      new Words()
+        .record("opStarted", 1, 10, 5, 0, 0, 0, KEY)
+        .record("opStarted", 1, 10, 6, 0, 0, 0, KEY)
+        // The one that began last is taken up first.
+        .record("requestStarted", 1, 11, 70, 0, 0, 5, KEY, 1, 0, 0, 6, 0)
+        .record("requestStarted", 1, 12, 71, 0, 0, 5, KEY, 1, 0, 0, 5, 0)
+        .record("replicaAnswered", 1, 20, 70, 0, 2, 2)
+        .record("opEnded", 1, 20, 6, 0, 0)
+        .record("requestEnded", 1, 20, 70, 0, 0, 1, 0)
+        .record("replicaAnswered", 1, 30, 71, 0, 1, 1),
+    );
+    expect(run.requests.models()).toMatchObject([
+      { number: 1, outcome: "running", votes: [{ node: 1 }] },
+      { number: 2, outcome: "done", endedUs: 20, votes: [{ node: 2 }] },
+    ]);
+  });
+
   it("is told how it was decided after its end, if one turn did both", () => {
     const models = new Run().feed(
       new Words()
         .record("opStarted", 1, 10, 5, 0, 0, 0, KEY)
         .record("opEnded", 1, 10, 5, 0, 0)
-        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 1, 0)
+        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 1, 0, 0, 5, 0)
         .record("replicaAnswered", 1, 10, 70, 0, 1, 2)
         .record("requestEnded", 1, 10, 70, 0, 0, 1, 0),
     );
@@ -212,12 +231,13 @@ describe("a request of a simulated client", () => {
     const [read] = run.feed(
       new Words()
         .record("opStarted", 1, 10, 5, 0, 3, 0, KEY)
-        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 2, 0)
-        .record("replicaAnswered", 1, 20, 70, 0, 2, 2),
+        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 2, 0, 0, 5, 0)
+        .record("replicaAnswered", 1, 20, 70, 0, 2, 2)
+        .record("requestEnded", 1, 20, 70, 0, 0, 1, 0),
     );
     expect(read).toMatchObject({ verb: "put", votes: [{ node: 2 }] });
-    const models = run.feed(new Words().record("requestStarted", 1, 30, 71, 0, 3, 5, KEY, 3, 0).record("replicaAnswered", 1, 40, 71, 0, 4, 0));
-    expect(models).toMatchObject([{ verb: "put", needed: 3, votes: [{ node: 4 }] }]);
+    const write = new Words().record("requestStarted", 1, 20, 71, 0, 3, 5, KEY, 3, 0, 0, 5, 0).record("replicaAnswered", 1, 40, 71, 0, 4, 0);
+    expect(run.feed(write)).toMatchObject([{ verb: "put", needed: 3, outcome: "running", endedUs: null, votes: [{ node: 4 }] }]);
   });
 });
 
@@ -225,7 +245,7 @@ describe("a get", () => {
   it("has cells, absences and refusals; only answers are votes", () => {
     const [request] = new Run().feed(
       new Words()
-        .record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0)
+        .record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0, 0, 8, 0)
         .record("replicaAsked", 2, 10, 8, 0, 2, 0, 0)
         .record("replicaAnswered", 2, 11, 8, 0, 2, 2)
         .record("replicaAsked", 2, 10, 8, 0, 3, 1, 0)
@@ -248,7 +268,7 @@ describe("a client's operation", () => {
     const run = new Run();
     const [deleted, refused] = run.feed(
       new Words()
-        .record("opStarted", 0, 90, 1, 0, 2, 0, KEY)
+        .record("opStarted", 0, 90, 900, 0, 2, 0, KEY)
         .record("opStarted", 3, 91, 2, 0, 0, 0, KEY)
         .record("opEnded", 3, 95, 2, 0, 1, 0, 0),
     );
@@ -264,7 +284,7 @@ describe("a client's operation", () => {
   it("is the page's own if the page has asked for it", () => {
     const run = new Run();
     run.requests.asked({ ask: 4, verb: "put", key: "cart", value: "milk", entry: 0, needed: null, atUs: 89 });
-    run.feed(new Words().record("opStarted", 0, 90, 1, 0, 1, 0, KEY));
+    run.feed(new Words().record("opStarted", 0, 90, 900, 0, 1, 0, KEY));
     expect(run.feed(HANDED_PUT)).toMatchObject([{ number: 1, value: "milk", startedUs: 90, coordinator: 1 }]);
   });
 });
@@ -275,7 +295,7 @@ describe("requests", () => {
       new Words()
         .record("wentDown", 1, 5, 3, 0b110, 0, 1, 0)
         .record("wentDown", 2, 5, 2, 0b110, 0, 1, 0)
-        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0),
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0),
     );
     expect(request?.skipped).toEqual([3]);
   });
@@ -289,16 +309,26 @@ describe("requests", () => {
     ]);
   });
 
+  it("of an earlier life of a node are not those of the next, which counts anew", () => {
+    const models = new Run().feed(
+      new Words()
+        .record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 9, 0)
+        .record("requestEnded", 1, 20, 70, 0, 0, 2, 0)
+        .record("requestStarted", 1, 500, 70, 0, 0, 5, KEY, 2, 0, 0, 9, 0),
+    );
+    expect(models).toMatchObject([{ verb: "put", outcome: "done", endedUs: 20 }, { verb: "get", outcome: "running" }]);
+  });
+
   it("end unknown when their entry stops under them", () => {
     const [request] = new Run().feed(
-      new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0).record("crashed", 1, 30, 0),
+      new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0).record("crashed", 1, 30, 0),
     );
     expect(request).toMatchObject({ outcome: "unknown", endedUs: 30 });
   });
 
   it("are shown as the same objects until something changes", () => {
     const run = new Run();
-    const before = run.feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0).record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0));
+    const before = run.feed(new Words().record("requestStarted", 1, 10, 70, 0, 1, 5, KEY, 2, 0, 0, 70, 0).record("requestStarted", 2, 10, 8, 0, 0, 5, KEY, 2, 0, 0, 8, 0));
     expect(run.requests.models()).toBe(before);
     const after = run.feed(new Words().record("requestEnded", 2, 20, 8, 0, 0, 2, 0));
     expect(after[0]).toBe(before[0]);
@@ -308,7 +338,7 @@ describe("requests", () => {
 
   it("are forgotten oldest first, and their late events too", () => {
     const run = new Run(3);
-    for (let id = 1; id <= 5; id++) run.feed(new Words().record("requestStarted", 1, id, id, 0, 0, 5, KEY, 2, 0).sent(id, 1, 2, MESSAGE.read, id, id));
+    for (let id = 1; id <= 5; id++) run.feed(new Words().record("requestStarted", 1, id, id, 0, 0, 5, KEY, 2, 0, 0, id, 0).sent(id, 1, 2, MESSAGE.read, id, id));
     const models = run.feed(new Words().record("requestEnded", 1, 9, 1, 0, 0, 2, 0));
     expect(models.map((one) => one.number)).toEqual([3, 4, 5]);
     expect([run.requests.requestOfMessage(1n), run.requests.requestOfMessage(4n)?.number]).toEqual([null, 4]);

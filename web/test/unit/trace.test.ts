@@ -68,7 +68,7 @@ describe("the golden events of core", () => {
     expect(golden("OpStarted")).toMatchObject({ op: LONG, verb: "put" });
     expect(golden("OpEnded")).toMatchObject({ op: LONG, outcome: "done" });
     const request = BigInt(LONG);
-    expect(golden("RequestStarted")).toMatchObject({ request, verb: "write", partition: 63, key: 0xabcd });
+    expect(golden("RequestStarted")).toMatchObject({ request, verb: "write", partition: 63, key: 0xabcd, handedBy: 2, asker: request + 1n });
     expect(golden("ReplicaAsked")).toMatchObject({ request, member: 2, hedged: true, standsFor: 3 });
     expect(golden("ReplicaAnswered")).toMatchObject({ request, member: 2, answer: "lostToStamp" });
     expect(golden("RequestEnded")).toMatchObject({ request, outcome: "done", acks: 2, hinted: 1 });

@@ -18,7 +18,7 @@ describe("messages of a simulated cluster", () => {
       frame(
         new Words()
           .string(5, "cart")
-          .record("requestStarted", 1, 10, 70, 0, 1, 5, 5, 2, 0)
+          .record("requestStarted", 1, 10, 70, 0, 1, 5, 5, 2, 0, 0, 70, 0)
           .record("replicaAsked", 1, 10, 70, 0, 4, 0, 4)
           .sent(7, 1, 4, MESSAGE.write, 10, 70)
           .sent(8, 1, 2, MESSAGE.probe, 10),
