@@ -18,6 +18,8 @@ export interface Trouble {
     | "notLoaded"
     /** Where the page came from, nobody answers any more. */
     | "serverGone"
+    /** A part of the page that is loaded when it is needed did not come. */
+    | "part"
     | "panicked"
     | "badLink"
     | "badScript"

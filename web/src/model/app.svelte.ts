@@ -4,7 +4,7 @@
  * Here the parts meet: the address (`link`), the simulated session, which is kept while a live one is looked at, and that one.
  */
 import { type EngineParts, browserParts } from "../engine/client.ts";
-import { type LiveParts, browserLiveParts, isAdminPort } from "../engine/live.ts";
+import { type LiveParts, browserLiveParts, isAdminPort } from "../engine/live-parts.ts";
 import type { Goal, Reproduction, WorldOptions } from "../engine/protocol.ts";
 import { Attached } from "./attached.svelte.ts";
 import { checkDraft } from "./draft.ts";
@@ -186,7 +186,7 @@ class PageApp implements App {
     };
     const attached = new Attached(address, others, this.#parts.live, (news) => this.#tell(news), onAttached);
     this.#attached = attached;
-    attached.start();
+    void attached.start();
   }
 
   #detach(): void {

@@ -1,6 +1,10 @@
-/** A live cluster that the page is attached to: read only, and gone when the page turns to something else. */
-import { LiveEngine, type LiveParts, type LivePost } from "../engine/live.ts";
-import { LiveModel } from "./live.ts";
+/**
+ * A live cluster that the page is attached to: read only, and gone when the page turns to something else. What only this
+ * needs comes when it is needed, so that a simulation does not wait for it.
+ */
+import type { LiveEngine, LivePost } from "../engine/live.ts";
+import type { LiveParts } from "../engine/live-parts.ts";
+import type { LiveModel } from "./live.ts";
 import type { Scene } from "./scene.ts";
 import type { Session, Tell } from "./session.ts";
 
@@ -15,10 +19,13 @@ export class Attached implements Session {
   readonly seed = "";
   readonly digest = "";
   readonly running = null;
+  readonly #start: { address: string; others: readonly string[] };
   readonly #parts: LiveParts;
-  readonly #engine: LiveEngine;
-  readonly #model: LiveModel;
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #tell: Tell;
+  readonly #onAttached: () => void;
+  /** Nothing before they have come. */
+  #inside: { engine: LiveEngine; model: LiveModel } | null = null;
+  #timer: ReturnType<typeof setInterval> | null = null;
   #cancelShow: (() => void) | null = null;
   #isClosed = false;
 
@@ -39,37 +46,53 @@ export class Attached implements Session {
 
   /** To whoever answers first, there or at the other addresses, and to all that it names. `onAttached` is called whenever a member answers. */
   constructor(address: string, others: readonly string[], parts: LiveParts, tell: Tell, onAttached: () => void) {
+    this.#start = { address, others };
     this.#parts = parts;
-    this.#model = new LiveModel(address, others);
-    const listen = (post: LivePost): void => {
-      this.#model.on(post);
-      if (post.kind === "attached") onAttached();
-      tell(this.#model.takeNews());
-      this.#showSoon();
-    };
-    this.#engine = new LiveEngine(address, parts, listen, others);
-    // Ages and retry times move without events.
-    this.#timer = setInterval(() => {
-      this.#model.tick(parts.wallMs());
-      this.#show();
-    }, LIVE_TICK_MS);
+    this.#tell = tell;
+    this.#onAttached = onAttached;
   }
 
-  start(): void {
-    this.#engine.start();
+  async start(): Promise<void> {
+    try {
+      const [{ LiveEngine }, { LiveModel }] = await Promise.all([import("../engine/live.ts"), import("./live.ts")]);
+      if (this.#isClosed) return;
+      const { address, others } = this.#start;
+      const engine = new LiveEngine(address, this.#parts, (post) => this.#on(post), others);
+      this.#inside = { engine, model: new LiveModel(address, others) };
+    } catch {
+      this.#trouble = { code: "part", holes: {} };
+      return;
+    }
+    // Ages and retry times move without events.
+    this.#timer = setInterval(() => {
+      this.#inside?.model.tick(this.#parts.wallMs());
+      this.#show();
+    }, LIVE_TICK_MS);
+    if (!this.#isPlaying) this.#inside.model.hold(true);
+    this.#inside.engine.start();
+    this.#select();
     this.#show();
+  }
+
+  #on(post: LivePost): void {
+    if (this.#inside === null) return;
+    const { model } = this.#inside;
+    model.on(post);
+    if (post.kind === "attached") this.#onAttached();
+    this.#tell(model.takeNews());
+    this.#showSoon();
   }
 
   close(): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.#cancelShow?.();
-    this.#engine.close();
+    this.#inside?.engine.close();
   }
 
   /** Where the cluster can be found again, best first. */
-  get addresses(): string[] { return this.#model.addresses(); }
-  get isLoading(): boolean { return this.#picture === null && (this.#facts === null || this.#facts.status === "attaching"); }
+  get addresses(): readonly string[] { return this.#inside?.model.addresses() ?? [this.#start.address, ...this.#start.others]; }
+  get isLoading(): boolean { return this.#picture === null && this.#trouble?.code !== "part" && (this.#facts === null || this.#facts.status === "attaching"); }
   get live(): Scene["live"] { return this.#facts; }
   get trouble(): Scene["trouble"] { return this.#trouble; }
   get picture(): Scene["picture"] { return this.#picture; }
@@ -88,9 +111,16 @@ export class Attached implements Session {
   select(key: string | null, node: number | null): void {
     this.#selectedKey = key;
     this.#selectedNode = node;
-    this.#engine.select(key, node === null ? null : (this.#picture?.nodes[node]?.name ?? null));
-    this.#keyPicture = this.#model.keyPicture(key);
-    this.#nodePicture = this.#model.nodePicture(node);
+    this.#select();
+  }
+
+  #select(): void {
+    if (this.#inside === null) return;
+    const { engine, model } = this.#inside;
+    const [key, node] = [this.#selectedKey, this.#selectedNode];
+    engine.select(key, node === null ? null : (this.#picture?.nodes[node]?.name ?? null));
+    this.#keyPicture = model.keyPicture(key);
+    this.#nodePicture = model.nodePicture(node);
   }
 
   follow(request: number | null): void {
@@ -108,7 +138,7 @@ export class Attached implements Session {
   /** A live cluster does not stop for anybody: its picture is held still. */
   #hold(isHeld: boolean): void {
     this.#isPlaying = !isHeld;
-    this.#model.hold(isHeld);
+    this.#inside?.model.hold(isHeld);
     this.#show();
   }
 
@@ -118,10 +148,10 @@ export class Attached implements Session {
   }
 
   #show(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#inside === null) return;
     this.#cancelShow?.();
     this.#cancelShow = null;
-    const model = this.#model;
+    const { model } = this.#inside;
     this.#facts = model.facts();
     this.#requests = model.requests();
     this.#marks = model.marks();

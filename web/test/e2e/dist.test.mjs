@@ -6,8 +6,8 @@ import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { DIST } from "./harness.mjs";
 
-const WASM_BYTES_MAX = 300 << 10;
-const FIRST_JS_BYTES_MAX = 90 << 10;
+const WASM_BYTES_MAX = 300_000;
+const FIRST_JS_BYTES_MAX = 90_000;
 
 describe("the built page", () => {
   it("refers to its files by relative paths, and has no inline script", async () => {

@@ -90,6 +90,22 @@ describe("a browser that lacks something", { timeout: 180_000 }, () => {
     await tab.close();
   });
 
+  it("is told that what only live needs did not come, and goes back to its simulation", async () => {
+    const tab = await open(stand.browser, stand.site.page, {
+      allow: /404|Failed to load|MIME/i,
+      before: (page) => page.context().route(/\/live-.*\.js$/, (route) => route.fulfill({ status: 404, body: "gone" })),
+    });
+    await act(tab.page, "setMode", "live", "127.0.0.1:1");
+    await shows(tab.page, () => window.kvorum.scene.trouble !== null);
+    assert.equal((await sceneOf(tab.page)).trouble.code, "part");
+    assert.match(await words(tab.page), /part of the page could not be loaded/);
+    await tab.page.getByRole("button", { name: "Load the page anew" }).waitFor();
+    await tab.page.getByRole("button", { name: "Go to the simulation" }).click();
+    await shows(tab.page, () => window.kvorum.scene.trouble === null && window.kvorum.scene.picture !== null);
+    assert.equal((await sceneOf(tab.page)).picture.nodes.length, 5);
+    await tab.close();
+  });
+
   it("is told the true cause when the host of the page is gone, and goes on when it is back", async () => {
     const first = await serve();
     const tab = await open(stand.browser, `${first.page}?live=127.0.0.1:1`, { allow: /ERR_|Failed to|WebSocket/i, language: "ko" });

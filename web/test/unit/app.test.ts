@@ -1,8 +1,8 @@
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { WorkerLike } from "../../src/engine/client.ts";
 import { Host } from "../../src/engine/host.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
-import type { LiveParts, Socket, SocketEars } from "../../src/engine/live.ts";
+import type { LiveParts, Socket, SocketEars } from "../../src/engine/live-parts.ts";
 import { createApp } from "../../src/model/app.svelte.ts";
 import { KEY_BYTES_MAX } from "../../src/model/draft.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
@@ -87,6 +87,9 @@ async function page(
   };
   return { app, scene: app.scene, actions: app.actions, worker, cluster, settle, shown, copied };
 }
+
+// What the page loads when it is needed is there at once in these tests.
+beforeAll(() => Promise.all([import("../../src/engine/live.ts"), import("../../src/model/live.ts")]));
 
 describe("a page", () => {
   it("that is told nothing begins with five nodes, playing, and a composer that is filled in", async () => {
@@ -369,7 +372,7 @@ describe("a page", () => {
     expect(scene.trouble).toMatchObject({ code: "badLink" });
     expect(await actions.copyLink()).toBe("none");
     actions.setMode("live", "127.0.0.1:9802");
-    expect(scene.trouble).toMatchObject({ code: "unreachable", holes: { address: "127.0.0.1:9802" } });
+    await vi.waitFor(() => expect(scene.trouble).toMatchObject({ code: "unreachable", holes: { address: "127.0.0.1:9802" } }));
   });
 
   it("comes back to a live cluster by any member that it knew", async () => {
@@ -405,7 +408,7 @@ describe("a page", () => {
     // An address that is named is another cluster.
     opened.length = 0;
     actions.setMode("live", "127.0.0.1:9901");
-    expect(opened.map((one) => one.address)).toEqual(["127.0.0.1:9901"]);
+    await vi.waitFor(() => expect(opened.map((one) => one.address)).toEqual(["127.0.0.1:9901"]));
   });
 
   it("says why a key cannot be looked up in a live cluster, and keeps the one that is", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { LiveEngine, type LivePost, type SocketEars } from "../../src/engine/live.ts";
+import { LiveEngine, type LivePost } from "../../src/engine/live.ts";
+import type { SocketEars } from "../../src/engine/live-parts.ts";
 import { LiveModel } from "../../src/model/live.ts";
 import { Malformed, clusterPicture } from "../../src/engine/pictures.ts";
 import { MESSAGE } from "../../src/model/message-kinds.ts";
