@@ -167,15 +167,18 @@ export interface AskOptions {
 export interface PutOptions extends AskOptions {
   /** From an earlier get through any node. */
   context?: string | null;
+  /** Acknowledgements that this write waits for; more than a key has owners means all of them. */
   w?: number;
   ttlMs?: number;
 }
 
 export interface GetOptions extends AskOptions {
+  /** Answers that this read waits for; more than a key has owners means all of them. */
   r?: number;
 }
 export interface DelOptions extends AskOptions {
   context?: string | null;
+  /** As of a put. */
   w?: number;
 }
 
