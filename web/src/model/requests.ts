@@ -284,7 +284,10 @@ export class Requests {
       this.#name(tracked, event, null);
       model.needed = event.needed;
     } else {
-      this.#begin(tracked, event, { coordinator: node, needed: event.needed, decidedUs: null, votes: [], legs: [] });
+      const course = { coordinator: node, needed: event.needed, decidedUs: null, votes: [], legs: [] };
+      this.#begin(tracked, event, course);
+      // An owner that begins after the end changes nothing of what led to it.
+      if (event.handedBy === null || tracked.course === null || model.endedUs === null) this.#showCourse(tracked, course);
     }
     this.#mark(tracked);
   }
@@ -300,11 +303,10 @@ export class Requests {
     return known?.course === null && known.tracked.keyWord === event.key ? known.tracked : undefined;
   }
 
-  /** A coordinator begins, or begins anew. After the end, what led to it stays in sight. */
+  /** A coordinator begins, or begins anew. */
   #begin(tracked: Tracked, name: { node: number; request: bigint }, course: Course): void {
     tracked.courses.push(course);
     this.#name(tracked, name, course);
-    if (tracked.course === null || tracked.model.endedUs === null || tracked.names.length === 1) this.#showCourse(tracked, course);
   }
 
   #showCourse(tracked: Tracked, course: Course): void {
@@ -380,7 +382,9 @@ export class Requests {
     const name = { node: event.node, request: event.again };
     // Once it has ended it goes on for those that have not answered.
     if (course === null || tracked.model.endedUs !== null) return this.#name(tracked, name, course);
-    this.#begin(tracked, name, { ...course, decidedUs: null, votes: [], legs: [] });
+    const anew = { ...course, decidedUs: null, votes: [], legs: [] };
+    this.#begin(tracked, name, anew);
+    this.#showCourse(tracked, anew);
   }
 
   /** The put has its dot: the coordinator's own copy is on its way to the disk. */

@@ -241,6 +241,58 @@ describe("a request of a simulated client", () => {
   });
 });
 
+describe("an expiry that one turn reads, writes and ends", () => {
+  it("is told by its write", () => {
+    const models = new Run().feed(
+      new Words()
+        .record("opStarted", 1, 10, 5, 0, 3, 0, KEY)
+        .record("opEnded", 1, 10, 5, 0, 0)
+        .record("requestStarted", 1, 10, 70, 0, 0, 5, KEY, 1, 0, 0, 5, 0)
+        .record("requestEnded", 1, 10, 70, 0, 0, 1, 0)
+        .record("requestStarted", 1, 10, 71, 0, 3, 5, KEY, 1, 0, 0, 5, 0)
+        .record("replicaAnswered", 1, 10, 71, 0, 1, 0)
+        .record("requestEnded", 1, 10, 71, 0, 0, 1, 0),
+    );
+    expect(models).toMatchObject([{ verb: "put", outcome: "done", votes: [{ node: 1 }] }]);
+  });
+});
+
+describe("a put that two owners are handed, the first of which is slow", () => {
+  const handed = (): Run => {
+    const run = new Run();
+    run.feed(HANDED_PUT);
+    run.feed(
+      new Words()
+        .record("replicaAsked", 0, 270, 900, 0, 2, 0, 0)
+        .record("requestStarted", 2, 280, 33, 0, 1, 5, KEY, 2, 0, 1, 900, 0)
+        .record("replicaAnswered", 2, 290, 33, 0, 2, 0),
+    );
+    return run;
+  };
+  const answered = (by: number): Words =>
+    new Words().record("replicaAnswered", 0, 300, 900, 0, by, 0).record("requestEnded", 0, 300, 900, 0, 0, 2, 0);
+
+  it("shows the one that began last, and in the end the one whose answer its entry has", () => {
+    const run = handed();
+    expect(run.requests.models()).toMatchObject([{ coordinator: 2, votes: [{ node: 2, atUs: 290 }] }]);
+    expect(run.feed(answered(1))).toMatchObject([
+      { outcome: "done", coordinator: 1, decidedUs: 260, votes: [{ node: 1, atUs: 190 }, { node: 2, atUs: 260 }] },
+    ]);
+  });
+
+  it("stays as it ended, whoever goes on", () => {
+    const run = handed();
+    run.feed(answered(1));
+    const models = run.feed(
+      new Words()
+        .record("plannedAgain", 1, 400, 70, 0, 75, 0)
+        .record("requestStarted", 2, 410, 34, 0, 1, 5, KEY, 2, 0, 1, 900, 0)
+        .record("replicaAnswered", 2, 420, 34, 0, 2, 0),
+    );
+    expect(models).toMatchObject([{ coordinator: 1, endedUs: 300, votes: [{ node: 1 }, { node: 2 }] }]);
+  });
+});
+
 describe("a get", () => {
   it("has cells, absences and refusals; only answers are votes", () => {
     const [request] = new Run().feed(
