@@ -7,6 +7,7 @@
 import type { Cluster as RealCluster, ClusterOptions, EventBatch, ReadResult } from "kvorum";
 import { BACK_EVENTS_MAX, backFrom } from "./back.ts";
 import { errorOf, isAnswer, isRefusal, refusalReason, troubleOf } from "./errors.ts";
+import { SPEED_MAX, SPEED_MIN, within } from "./limits.ts";
 import type { Command, Fault, Goal, Post, Reproduction, Running, Trouble } from "./protocol.ts";
 import { Traces } from "./replay.ts";
 import { lastLineUs } from "./script.ts";
@@ -132,7 +133,7 @@ export class Host {
         if (!this.#isPlaying) this.#show(cluster);
         return this.#goOn();
       case "speed":
-        this.#speed = speedOf(command.speed);
+        this.#speed = within(command.speed, SPEED_MIN, SPEED_MAX);
         return this.#shell.post({ kind: "playing", isPlaying: this.#isPlaying, speed: this.#speed }, []);
       case "step":
         return this.#step(cluster);
@@ -166,7 +167,7 @@ export class Host {
         this.#isPlaying = command.kind === "play";
         return;
       case "speed":
-        this.#speed = speedOf(command.speed);
+        this.#speed = within(command.speed, SPEED_MIN, SPEED_MAX);
         return;
       case "select":
         this.#selected = { key: command.key, node: command.node };
@@ -542,10 +543,6 @@ export class Host {
     this.#runs = [];
     this.#shell.post({ kind: "stopped", trouble: troubleOf(told, last), last }, []);
   }
-}
-
-function speedOf(speed: number): number {
-  return Math.min(100, Math.max(0.1, speed));
 }
 
 function reproductionOf(cluster: Cluster): Reproduction {

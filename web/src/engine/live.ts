@@ -3,6 +3,7 @@
  * and members that a picture names are attached to as they appear.
  */
 import { isRecord } from "./json.ts";
+import { NODE_COUNT_MAX } from "./limits.ts";
 import type { LiveParts, Socket } from "./live-parts.ts";
 import { type Pictures, type Rates, firstMessage, pictures, rates } from "./pictures.ts";
 import type { ClusterPicture } from "kvorum";
@@ -12,8 +13,6 @@ const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 2_000;
 const POLL_MS = 500;
 const ANSWER_MS_MAX = 2_000;
-/** As the largest cluster that is drawn. */
-const MEMBER_COUNT_MAX = 50;
 /** Bytes of a message: a snapshot of 16,384 partitions is under a megabyte. */
 const TEXT_LENGTH_MAX = 16 << 20;
 
@@ -84,7 +83,7 @@ export class LiveEngine {
   // --- members ---
 
   #attach(address: string): void {
-    if (this.#members.has(address) || this.#members.size >= MEMBER_COUNT_MAX) return;
+    if (this.#members.has(address) || this.#members.size >= NODE_COUNT_MAX) return;
     const member: Member = {
       address,
       node: null,

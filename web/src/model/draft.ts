@@ -1,8 +1,6 @@
 /** What the composer may send: limits as core has them, told before anything is sent. */
+import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../engine/limits.ts";
 import type { Scene, Trouble } from "./scene.ts";
-
-export const KEY_BYTES_MAX = 65_535;
-const VALUE_BYTES_MAX = 16 << 20;
 
 const UTF8 = new TextEncoder();
 

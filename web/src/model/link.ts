@@ -5,9 +5,10 @@
  */
 import type { Resolve } from "kvorum";
 import { isRecord } from "../engine/json.ts";
+import { KEY_BYTES_MAX, NODE_COUNT_MAX, PARTITION_COUNT_MIN, SLOT_COUNT } from "../engine/limits.ts";
 import type { Reason, Reproduction, Trouble, WorldOptions } from "../engine/protocol.ts";
-import { KEY_BYTES_MAX, bytesOf } from "./draft.ts";
-import { type Scene, SLOT_COUNT } from "./scene.ts";
+import { bytesOf } from "./draft.ts";
+import type { Scene } from "./scene.ts";
 
 const PREFIX = "#v1.";
 /** Characters of a link that are looked at. */
@@ -136,7 +137,7 @@ function parseLink(value: unknown): Parsed<Link> {
   if (!digest.ok) return digest;
   const key = optional(value, "key", text(KEY_BYTES_MAX));
   if (!key.ok) return key;
-  const node = optional(value, "node", whole(0, 49));
+  const node = optional(value, "node", whole(0, NODE_COUNT_MAX - 1));
   if (!node.ok) return node;
   const quorum = optional(value, "quorum", parseQuorum);
   if (!quorum.ok) return quorum;
@@ -145,7 +146,7 @@ function parseLink(value: unknown): Parsed<Link> {
   const view = optional(value, "view", oneOf(["cluster", "request"] as const));
   if (!view.ok) return view;
   // Of a drawn world N is not known before it is opened.
-  const most = options.value.n ?? (value["options"] === undefined ? 50 : Math.min(3, options.value.nodes ?? 5));
+  const most = options.value.n ?? (value["options"] === undefined ? NODE_COUNT_MAX : Math.min(3, options.value.nodes ?? 5));
   for (const [name, count] of Object.entries(quorum.value ?? {})) {
     if (count > most) return bad("range", { field: `quorum.${name}`, least: 1, most });
   }
@@ -164,23 +165,23 @@ function parseLink(value: unknown): Parsed<Link> {
 
 const parseQuorum: Read<{ r: number; w: number }> = (value) => {
   const { r, w } = isRecord(value) ? value : {};
-  const [readers, writers] = [whole(1, 50)(r), whole(1, 50)(w)];
-  return readers.ok && writers.ok ? good({ r: readers.value, w: writers.value }) : bad("quorum", { least: 1, most: 50 });
+  const [readers, writers] = [whole(1, NODE_COUNT_MAX)(r), whole(1, NODE_COUNT_MAX)(w)];
+  return readers.ok && writers.ok ? good({ r: readers.value, w: writers.value }) : bad("quorum", { least: 1, most: NODE_COUNT_MAX });
 };
 
 function parseOptions(value: unknown): Parsed<Partial<WorldOptions>> {
   if (!isRecord(value)) return bad("object", { field: "options" });
-  const nodes = optional(value, "nodes", whole(1, 50));
+  const nodes = optional(value, "nodes", whole(1, NODE_COUNT_MAX));
   if (!nodes.ok) return nodes;
-  const n = optional(value, "n", whole(1, 50));
+  const n = optional(value, "n", whole(1, NODE_COUNT_MAX));
   if (!n.ok) return n;
-  const r = optional(value, "r", whole(1, 50));
+  const r = optional(value, "r", whole(1, NODE_COUNT_MAX));
   if (!r.ok) return r;
-  const w = optional(value, "w", whole(1, 50));
+  const w = optional(value, "w", whole(1, NODE_COUNT_MAX));
   if (!w.ok) return w;
   const resolve = optional(value, "resolve", oneOf<Resolve>(["lww", "siblings"]));
   if (!resolve.ok) return resolve;
-  const partitions = optional(value, "partitions", whole(64, SLOT_COUNT));
+  const partitions = optional(value, "partitions", whole(PARTITION_COUNT_MIN, SLOT_COUNT));
   if (!partitions.ok) return partitions;
   const memtableBytes = optional(value, "memtableBytes", whole(1_024, 64 << 20));
   if (!memtableBytes.ok) return memtableBytes;

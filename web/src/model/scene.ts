@@ -8,8 +8,7 @@ import type { ClusterPicture, KeyPicture, NodePicture, Resolve, Verdict } from "
 import type { Reason, Running, Trouble, Verb } from "../engine/protocol.ts";
 
 export type { Reason, Running, Trouble, Verb };
-/** Places that a key's hash can have on the ring, and so the most partitions that there can be. */
-export const SLOT_COUNT = 16_384;
+export { SLOT_COUNT, SPEED_MAX, SPEED_MIN } from "../engine/limits.ts";
 
 export type Mode = "simulated" | "live";
 

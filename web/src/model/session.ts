@@ -38,8 +38,3 @@ export interface Session extends SessionScene {
 
 /** Who hears what is worth a sentence. */
 export type Tell = (news: readonly News[]) => void;
-
-/** What a control can be moved to: what lies beyond is its end. */
-export function within(value: number, least: number, most: number): number {
-  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : least;
-}

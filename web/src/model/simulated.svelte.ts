@@ -5,21 +5,19 @@
  * at a live cluster: it then stands still.
  */
 import { Engine, type EngineParts } from "../engine/client.ts";
+import { SLOW_MS_MAX, SPEED_MAX, SPEED_MIN, within } from "../engine/limits.ts";
 import type { Fault, Goal, Post, Reproduction, WorldOptions } from "../engine/protocol.ts";
 import type { Link } from "./link.ts";
 import { isPassing } from "./passing.ts";
 import { quorumTrouble, wished, type KeyspaceWish } from "./quorum.ts";
 import type { Scene, Trouble } from "./scene.ts";
-import { type Session, type Tell, within } from "./session.ts";
+import type { Session, Tell } from "./session.ts";
 import { WorldModel } from "./world.ts";
 
 /** A page that is told nothing: a calm cluster, small enough to see everything and big enough for a fallback. */
 export const DEFAULT_WORLD: WorldOptions = { seed: "7", nodes: 5, n: 3, r: 2, w: 2, resolve: "siblings" };
 /** By then nodes have met and the first put can be taken, so a new world begins there. */
 export const FORMED_US = 1_500_000;
-export const SPEED_MIN = 0.1;
-export const SPEED_MAX = 100;
-const SLOW_MS_MAX = 60_000;
 
 type Draft = Scene["draft"];
 

@@ -4,7 +4,7 @@ import { Host } from "../../src/engine/host.ts";
 import type { Command, Post } from "../../src/engine/protocol.ts";
 import type { LiveParts, Socket, SocketEars } from "../../src/engine/live-parts.ts";
 import { createApp } from "../../src/model/app.svelte.ts";
-import { KEY_BYTES_MAX } from "../../src/model/draft.ts";
+import { KEY_BYTES_MAX } from "../../src/engine/limits.ts";
 import { FakeCluster, Refused } from "./fake-cluster.ts";
 import { cluster as clusterOf, summary } from "./pictures.ts";
 
