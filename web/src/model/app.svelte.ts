@@ -210,11 +210,11 @@ class PageApp implements App {
   /** What a live cluster is asked for is not typed in the composer, but no less a key. */
   #selectKey(key: string | null): void {
     this.#fieldTrouble = this.#attached === null ? null : checkDraft({ ...this.#draft, verb: "get", key: key ?? "" });
-    if (this.#fieldTrouble === null) this.#session.select(key, this.#session.selectedNode);
+    if (this.#fieldTrouble === null) this.#session.select(key, this.#session.shown.selectedNode);
   }
 
   #merge(value: string): boolean {
-    const key = this.#simulated.selectedKey;
+    const key = this.#simulated.shown.selectedKey;
     if (key === null || this.#attached !== null) return false;
     this.#fieldTrouble = checkDraft({ ...this.#draft, verb: "put", key, value });
     return this.#fieldTrouble === null && this.#simulated.merge(key, value, this.#draft);
@@ -244,8 +244,8 @@ class PageApp implements App {
     const found = await simulated.reproduction();
     if (found === null || generation !== this.#generation) return "none";
     const link = await encodeLink(found, {
-      key: simulated.selectedKey,
-      node: simulated.selectedNode,
+      key: simulated.shown.selectedKey,
+      node: simulated.shown.selectedNode,
       quorum: simulated.quorum,
       language: this.#parts.language(),
       view: this.#view,
@@ -302,7 +302,7 @@ class PageApp implements App {
         this.#fieldTrouble = null;
       },
       selectKey: (key) => this.#selectKey(key),
-      selectNode: (node) => this.#session.select(this.#session.selectedKey, node),
+      selectNode: (node) => this.#session.select(this.#session.shown.selectedKey, node),
       follow: (request) => this.#session.follow(request),
       setView: (view) => {
         this.#view = view;
@@ -321,7 +321,7 @@ class PageApp implements App {
       step: () => simulate((world) => world.step()),
       stepBack: () => simulate((world) => world.stepBack()),
       runToEnd: () => simulate((world) => world.runToEnd()),
-      runSeed: () => simulate((world) => this.#open({ seed: world.seed }, { goal: { until: "end" }, isPlaying: false })),
+      runSeed: () => simulate((world) => this.#open({ seed: world.shown.seed }, { goal: { until: "end" }, isPlaying: false })),
       halt: () => simulate((world) => world.halt()),
       setSpeed: (speed) => simulate((world) => world.setSpeed(speed)),
       startAgain: (seed) => this.#startAgain(seed),
@@ -336,27 +336,27 @@ class PageApp implements App {
     const app = this;
     return {
       get mode() { return app.#attached === null ? "simulated" : "live"; },
-      get isLoading() { return app.#session.isLoading; },
-      get trouble() { return app.#addressTrouble ?? app.#lookUpTrouble ?? app.#session.trouble; },
+      get isLoading() { return app.#session.shown.isLoading; },
+      get trouble() { return app.#addressTrouble ?? app.#lookUpTrouble ?? app.#session.shown.trouble; },
       get fieldTrouble() { return app.#fieldTrouble; },
-      get picture() { return app.#session.picture; },
-      get selectedKey() { return app.#session.selectedKey; },
-      get keyPicture() { return app.#session.keyPicture; },
-      get selectedNode() { return app.#session.selectedNode; },
-      get nodePicture() { return app.#session.nodePicture; },
-      get followed() { return app.#session.followed; },
-      get requests() { return app.#session.requests; },
-      get flights() { return app.#session.flights; },
-      get marks() { return app.#session.marks; },
-      get verdict() { return app.#session.verdict; },
-      get nowUs() { return app.#session.nowUs; },
-      get events() { return app.#session.events; },
-      get isPlaying() { return app.#session.isPlaying; },
-      get speed() { return app.#session.speed; },
-      get seed() { return app.#session.seed; },
-      get digest() { return app.#session.digest; },
-      get running() { return app.#session.running; },
-      get live() { return app.#session.live; },
+      get picture() { return app.#session.shown.picture; },
+      get selectedKey() { return app.#session.shown.selectedKey; },
+      get keyPicture() { return app.#session.shown.keyPicture; },
+      get selectedNode() { return app.#session.shown.selectedNode; },
+      get nodePicture() { return app.#session.shown.nodePicture; },
+      get followed() { return app.#session.shown.followed; },
+      get requests() { return app.#session.shown.requests; },
+      get flights() { return app.#session.shown.flights; },
+      get marks() { return app.#session.shown.marks; },
+      get verdict() { return app.#session.shown.verdict; },
+      get nowUs() { return app.#session.shown.nowUs; },
+      get events() { return app.#session.shown.events; },
+      get isPlaying() { return app.#session.shown.isPlaying; },
+      get speed() { return app.#session.shown.speed; },
+      get seed() { return app.#session.shown.seed; },
+      get digest() { return app.#session.shown.digest; },
+      get running() { return app.#session.shown.running; },
+      get live() { return app.#session.shown.live; },
       get draft() { return app.#draft; },
       get view() { return app.#view; },
     };

@@ -29,7 +29,8 @@ export type SessionScene = Readonly<
   >
 >;
 
-export interface Session extends SessionScene {
+export interface Session {
+  readonly shown: SessionScene;
   select(key: string | null, node: number | null): void;
   follow(request: number | null): void;
   play(): void;

@@ -12,6 +12,7 @@ import { isPassing } from "./passing.ts";
 import { quorumTrouble, wished, type KeyspaceWish } from "./quorum.ts";
 import type { Scene, Trouble } from "./scene.ts";
 import type { Session, Tell } from "./session.ts";
+import { Shown } from "./shown.svelte.ts";
 import { WorldModel } from "./world.ts";
 
 /** A page that is told nothing: a calm cluster, small enough to see everything and big enough for a fallback. */
@@ -28,7 +29,7 @@ export interface Beginning {
 }
 
 export class Simulated implements Session {
-  readonly live = null;
+  readonly shown = new Shown();
   readonly #engine: Engine;
   readonly #tell: Tell;
   #world = new WorldModel();
@@ -49,53 +50,14 @@ export class Simulated implements Session {
   /** Quorums that this page asks for; a core's keyspace has its own for whoever names none. */
   #quorum: { r: number; w: number } | null = null;
 
-  /** What `#picture` was made of: made of the same, it is the same object. */
+  /** What `shown.picture` was made of: made of the same, it is the same object. */
   #pictured: { of: Scene["picture"]; quorum: { r: number; w: number } | null } = { of: null, quorum: null };
 
-  #isLoading = $state.raw(true);
-  #trouble = $state.raw<Trouble | null>(null);
-  #picture = $state.raw<Scene["picture"]>(null);
-  #selectedKey = $state.raw<string | null>(null);
-  #keyPicture = $state.raw<Scene["keyPicture"]>(null);
-  #selectedNode = $state.raw<number | null>(null);
-  #nodePicture = $state.raw<Scene["nodePicture"]>(null);
-  #followed = $state.raw<number | null>(null);
-  #requests = $state.raw<Scene["requests"]>([]);
-  #flights = $state.raw<Scene["flights"]>([]);
-  #marks = $state.raw<Scene["marks"]>([]);
-  #verdict = $state.raw<Scene["verdict"]>(null);
-  #nowUs = $state.raw(0);
-  #events = $state.raw(0);
-  #isPlaying = $state.raw(false);
-  #speed = $state.raw(1);
-  #seed = $state.raw(DEFAULT_WORLD.seed);
-  #digest = $state.raw("");
-  #running = $state.raw<Scene["running"]>(null);
-
   constructor(parts: EngineParts, tell: Tell) {
+    this.shown.seed = DEFAULT_WORLD.seed;
     this.#tell = tell;
     this.#engine = new Engine((post) => this.#on(post), parts);
   }
-
-  get isLoading(): boolean { return this.#isLoading; }
-  get trouble(): Trouble | null { return this.#trouble; }
-  get picture(): Scene["picture"] { return this.#picture; }
-  get selectedKey(): string | null { return this.#selectedKey; }
-  get keyPicture(): Scene["keyPicture"] { return this.#keyPicture; }
-  get selectedNode(): number | null { return this.#selectedNode; }
-  get nodePicture(): Scene["nodePicture"] { return this.#nodePicture; }
-  get followed(): number | null { return this.#followed; }
-  get requests(): Scene["requests"] { return this.#requests; }
-  get flights(): Scene["flights"] { return this.#flights; }
-  get marks(): Scene["marks"] { return this.#marks; }
-  get verdict(): Scene["verdict"] { return this.#verdict; }
-  get nowUs(): number { return this.#nowUs; }
-  get events(): number { return this.#events; }
-  get isPlaying(): boolean { return this.#isPlaying; }
-  get speed(): number { return this.#speed; }
-  get seed(): string { return this.#seed; }
-  get digest(): string { return this.#digest; }
-  get running(): Scene["running"] { return this.#running; }
 
   /** Whether there is a world, or was one. */
   get hasBegun(): boolean {
@@ -111,8 +73,8 @@ export class Simulated implements Session {
 
   /** Something was asked for that cannot be begun, or done; what is drawn stays. */
   fail(trouble: Trouble): void {
-    this.#trouble = trouble;
-    this.#isLoading = this.#isLoading && this.#hasBegun;
+    this.shown.trouble = trouble;
+    this.shown.isLoading = this.shown.isLoading && this.#hasBegun;
   }
 
   /** Begins a world, at the moment that a link names if there is one. */
@@ -127,18 +89,18 @@ export class Simulated implements Session {
     this.#last = null;
     this.#followsLatest = true;
     this.#quorum = link?.quorum ?? null;
-    this.#isLoading = true;
-    this.#trouble = null;
-    this.#running = null;
-    this.#picture = null;
+    this.shown.isLoading = true;
+    this.shown.trouble = null;
+    this.shown.running = null;
+    this.shown.picture = null;
     this.#pictured = { of: null, quorum: null };
-    this.#keyPicture = null;
-    this.#nodePicture = null;
-    this.#followed = null;
-    this.#seed = world.seed;
+    this.shown.keyPicture = null;
+    this.shown.nodePicture = null;
+    this.shown.followed = null;
+    this.shown.seed = world.seed;
     if (link !== null) {
-      this.#selectedKey = link.key;
-      this.#selectedNode = link.node;
+      this.shown.selectedKey = link.key;
+      this.shown.selectedNode = link.node;
     }
     const events = link?.events ?? null;
     const isCalm = link === null && world.nodes !== undefined;
@@ -149,9 +111,9 @@ export class Simulated implements Session {
       goal,
       // A link shows a moment; it stays there until somebody goes on.
       isPlaying: how.isPlaying ?? events === null,
-      speed: this.#speed,
-      key: this.#selectedKey,
-      node: this.#selectedNode,
+      speed: this.shown.speed,
+      key: this.shown.selectedKey,
+      node: this.shown.selectedNode,
     });
   }
 
@@ -159,7 +121,7 @@ export class Simulated implements Session {
   startAgain(seed: string | null): void {
     if (seed === null) return this.open(this.#opened, null);
     // Options that were refused once would be refused again.
-    const isUsable = this.#trouble === null && this.#opened.nodes !== undefined;
+    const isUsable = this.shown.trouble === null && this.#opened.nodes !== undefined;
     this.open({ ...(isUsable ? this.#opened : DEFAULT_WORLD), seed }, null);
   }
 
@@ -181,7 +143,7 @@ export class Simulated implements Session {
         return;
       case "running":
         // Coming to where a new world begins is no more than starting it.
-        this.#running = this.#expected === null && post.running?.goal === "moment" ? null : post.running;
+        this.shown.running = this.#expected === null && post.running?.goal === "moment" ? null : post.running;
         return;
       default:
         break;
@@ -189,14 +151,14 @@ export class Simulated implements Session {
     this.#world.on(post);
     switch (post.kind) {
       case "stopped":
-        this.#trouble = post.trouble;
+        this.shown.trouble = post.trouble;
         this.#last = post.last;
-        this.#isLoading = false;
+        this.shown.isLoading = false;
         this.#isStopped = true;
-        this.#running = null;
+        this.shown.running = null;
         break;
       case "trouble":
-        this.#trouble = post.trouble;
+        this.shown.trouble = post.trouble;
         break;
       case "ran":
         if (post.id === 0) void this.#verify();
@@ -205,10 +167,10 @@ export class Simulated implements Session {
         // Only now it is known what a drawn world's N is.
         if (this.#quorum !== null) this.#refuse(quorumTrouble(this.#quorum, post.options.n));
         // A link may select a node that its world does not have.
-        if (this.#selectedNode !== null && this.#selectedNode >= post.options.nodes) this.select(this.#selectedKey, null);
+        if (this.shown.selectedNode !== null && this.shown.selectedNode >= post.options.nodes) this.select(this.shown.selectedKey, null);
         break;
       case "asked":
-        if (this.#followsLatest) this.#followed = this.#world.latest;
+        if (this.#followsLatest) this.shown.followed = this.#world.latest;
         break;
       default:
         break;
@@ -222,7 +184,7 @@ export class Simulated implements Session {
     world.takeNews();
     this.#world = world;
     const numbers = world.requests().map((request) => request.number);
-    if (this.#followed !== null && !numbers.includes(this.#followed)) this.#followed = numbers.at(-1) ?? null;
+    if (this.shown.followed !== null && !numbers.includes(this.shown.followed)) this.shown.followed = numbers.at(-1) ?? null;
     this.#show();
   }
 
@@ -230,7 +192,7 @@ export class Simulated implements Session {
   #refuse(trouble: Trouble | null): void {
     if (trouble === null) return;
     this.#quorum = null;
-    this.#trouble = trouble;
+    this.shown.trouble = trouble;
   }
 
   /** The run that a link led to is compared with the one that it was taken from. */
@@ -239,33 +201,33 @@ export class Simulated implements Session {
     const generation = this.#generation;
     const found = await this.#engine.reproduction();
     if (expected === null || found === null || generation !== this.#generation || found.digest === expected) return;
-    this.#trouble = { code: "badLink", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
+    this.shown.trouble = { code: "badLink", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
   }
 
   #show(): void {
     const world = this.#world;
-    this.#requests = world.requests();
-    this.#marks = world.marks();
-    this.#flights = world.flights;
-    this.#nowUs = world.nowUs;
-    this.#events = world.events;
-    this.#isPlaying = world.isPlaying;
-    this.#speed = world.options === null ? this.#speed : world.speed;
-    this.#seed = world.options?.seed ?? this.#seed;
-    this.#verdict = world.verdict;
+    this.shown.requests = world.requests();
+    this.shown.marks = world.marks();
+    this.shown.flights = world.flights;
+    this.shown.nowUs = world.nowUs;
+    this.shown.events = world.events;
+    this.shown.isPlaying = world.isPlaying;
+    this.shown.speed = world.options === null ? this.shown.speed : world.speed;
+    this.shown.seed = world.options?.seed ?? this.shown.seed;
+    this.shown.verdict = world.verdict;
     if (world.picture === null) return;
-    this.#isLoading = false;
+    this.shown.isLoading = false;
     if (world.picture !== this.#pictured.of || this.#quorum !== this.#pictured.quorum) {
       this.#pictured = { of: world.picture, quorum: this.#quorum };
       const { keyspace } = world.picture;
-      this.#picture =
+      this.shown.picture =
         this.#quorum === null ? world.picture : { ...world.picture, keyspace: { ...keyspace, ...this.#quorum } };
     }
-    this.#digest = world.picture.digest;
+    this.shown.digest = world.picture.digest;
     // A picture of what was selected before is not one of what is selected now.
-    this.#keyPicture = world.askedKey === this.#selectedKey ? world.keyPicture : null;
-    this.#nodePicture =
-      this.#selectedNode !== null && world.nodePicture?.name === world.picture.nodes[this.#selectedNode]?.name
+    this.shown.keyPicture = world.askedKey === this.shown.selectedKey ? world.keyPicture : null;
+    this.shown.nodePicture =
+      this.shown.selectedNode !== null && world.nodePicture?.name === world.picture.nodes[this.shown.selectedNode]?.name
         ? world.nodePicture
         : null;
   }
@@ -273,15 +235,15 @@ export class Simulated implements Session {
   // --- what is looked at ---
 
   select(key: string | null, node: number | null): void {
-    if (key !== this.#selectedKey) this.#keyPicture = null;
-    this.#selectedKey = key;
-    this.#selectedNode = node;
-    if (this.#nodePicture?.name !== (node === null ? null : this.#picture?.nodes[node]?.name)) this.#nodePicture = null;
+    if (key !== this.shown.selectedKey) this.shown.keyPicture = null;
+    this.shown.selectedKey = key;
+    this.shown.selectedNode = node;
+    if (this.shown.nodePicture?.name !== (node === null ? null : this.shown.picture?.nodes[node]?.name)) this.shown.nodePicture = null;
     this.#engine.send({ kind: "select", key, node });
   }
 
   follow(request: number | null): void {
-    this.#followed = request;
+    this.shown.followed = request;
     this.#followsLatest = request === null || request === this.#world.latest;
   }
 
@@ -289,12 +251,12 @@ export class Simulated implements Session {
 
   /** Whoever plays or pauses while something is under way ends that first. */
   play(): void {
-    if (this.#running !== null) return this.halt();
+    if (this.shown.running !== null) return this.halt();
     this.#engine.send({ kind: "play" });
   }
 
   pause(): void {
-    if (this.#running !== null) this.halt();
+    if (this.shown.running !== null) this.halt();
     this.#engine.send({ kind: "pause" });
   }
 
@@ -304,31 +266,31 @@ export class Simulated implements Session {
 
   step(): void {
     this.#forgive();
-    if (this.#running !== null) this.halt();
+    if (this.shown.running !== null) this.halt();
     this.#engine.send({ kind: "step" });
   }
 
   /** Whoever asks again before it is back has one step back, not none: each way begins anew. */
   stepBack(): void {
-    if (this.#picture === null || this.#isStopped || this.#running?.goal === "back") return;
+    if (this.shown.picture === null || this.#isStopped || this.shown.running?.goal === "back") return;
     this.#forgive();
-    if (this.#running !== null) this.halt();
-    this.#running = { goal: "back", part: 0 };
+    if (this.shown.running !== null) this.halt();
+    this.shown.running = { goal: "back", part: 0 };
     this.#engine.send({ kind: "back" });
   }
 
   /** To the end of the script and its judgement; there it stands. */
   async runToEnd(): Promise<void> {
     this.#engine.send({ kind: "pause" });
-    this.#running = { goal: "end", part: 0 };
+    this.shown.running = { goal: "end", part: 0 };
     const generation = this.#generation;
     await this.#engine.run({ until: "end" });
-    if (generation === this.#generation) this.#running = null;
+    if (generation === this.#generation) this.shown.running = null;
   }
 
   setSpeed(speed: number): void {
-    this.#speed = within(speed, SPEED_MIN, SPEED_MAX);
-    this.#engine.send({ kind: "speed", speed: this.#speed });
+    this.shown.speed = within(speed, SPEED_MIN, SPEED_MAX);
+    this.#engine.send({ kind: "speed", speed: this.shown.speed });
   }
 
   run(goal: Goal): Promise<boolean> {
@@ -340,14 +302,14 @@ export class Simulated implements Session {
   /** Sends what the composer holds, whose fields were looked at; `false` if it cannot be. */
   ask(draft: Draft): boolean {
     // There is no world to ask: what is wrong stays in sight, with its way out.
-    if (this.#trouble?.code === "panicked" || (this.#trouble !== null && this.#picture === null)) return false;
+    if (this.shown.trouble?.code === "panicked" || (this.shown.trouble !== null && this.shown.picture === null)) return false;
     const { verb, key, value, through } = draft;
     const r = draft.r ?? this.#quorum?.r ?? null;
     const w = draft.w ?? this.#quorum?.w ?? null;
-    this.#trouble = quorumTrouble(verb === "get" ? { r } : { w }, this.#picture?.keyspace.n ?? Infinity);
-    if (this.#trouble !== null) return false;
+    this.shown.trouble = quorumTrouble(verb === "get" ? { r } : { w }, this.shown.picture?.keyspace.n ?? Infinity);
+    if (this.shown.trouble !== null) return false;
     this.#followsLatest = true;
-    this.select(key, this.#selectedNode);
+    this.select(key, this.shown.selectedNode);
     this.#engine.send({ kind: "ask", ask: ++this.#ask, verb, key, value, through, r, w });
     return true;
   }
@@ -356,10 +318,10 @@ export class Simulated implements Session {
   merge(key: string, value: string, { through, w: asked }: Draft): boolean {
     this.#forgive();
     const w = asked ?? this.#quorum?.w ?? null;
-    this.#trouble ??= quorumTrouble({ w }, this.#picture?.keyspace.n ?? Infinity);
-    if (this.#trouble !== null) return false;
+    this.shown.trouble ??= quorumTrouble({ w }, this.shown.picture?.keyspace.n ?? Infinity);
+    if (this.shown.trouble !== null) return false;
     this.#followsLatest = true;
-    const r = this.#picture?.keyspace.r ?? 1;
+    const r = this.shown.picture?.keyspace.r ?? 1;
     this.#engine.send({ kind: "merge", ask: ++this.#ask, key, value, through, r, w });
     return true;
   }
@@ -370,12 +332,12 @@ export class Simulated implements Session {
 
   crashOrRevive(node: number): void {
     // One that stopped is soon Down in the eyes of the others, and one that runs may be.
-    const isStopped = this.#picture?.nodes[node]?.isRunning === false;
+    const isStopped = this.shown.picture?.nodes[node]?.isRunning === false;
     this.fault({ kind: isStopped ? "restart" : "crash", node });
   }
 
   cutOrHeal(node: number): void {
-    const picture = this.#picture;
+    const picture = this.shown.picture;
     if (picture === null) return;
     const others = picture.nodes.map((_, place) => place).filter((place) => place !== node);
     const isCut = picture.cuts.some(([from, to]) => from === node || to === node);
@@ -392,12 +354,12 @@ export class Simulated implements Session {
 
   /** R and W are every request's own; N and `resolve` are of the data, so another of them is another world, which is told. */
   setKeyspace(wish: KeyspaceWish): "refused" | "same" | "another" {
-    const now = this.#picture?.keyspace;
+    const now = this.shown.picture?.keyspace;
     if (now === undefined) return "refused";
-    const nodes = this.#picture?.nodes.length ?? 1;
+    const nodes = this.shown.picture?.nodes.length ?? 1;
     const found = wished(now, wish, nodes);
     if (!found.ok) {
-      this.#trouble = found.trouble;
+      this.shown.trouble = found.trouble;
       return "refused";
     }
     const { n, r, w, resolve } = found.keyspace;
@@ -405,7 +367,7 @@ export class Simulated implements Session {
       const { seed, partitions, memtableBytes } = this.#world.options ?? DEFAULT_WORLD;
       const rest = { ...(partitions === undefined ? {} : { partitions }), ...(memtableBytes === undefined ? {} : { memtableBytes }) };
       this.open({ seed, nodes, ...rest, n, r, w, resolve }, null);
-      this.#trouble = found.lowered;
+      this.shown.trouble = found.lowered;
       return "another";
     }
     this.#forgive();
@@ -425,11 +387,11 @@ export class Simulated implements Session {
   /** A link was made, or why none could be. A world that stopped says what is more important. */
   onLink(trouble: Trouble | null): void {
     if (trouble === null) this.#forgive();
-    else if (this.#last === null) this.#trouble = trouble;
+    else if (this.#last === null) this.shown.trouble = trouble;
   }
 
   /** What was not possible before may be now. */
   #forgive(): void {
-    if (this.#trouble !== null && isPassing(this.#trouble)) this.#trouble = null;
+    if (this.shown.trouble !== null && isPassing(this.shown.trouble)) this.shown.trouble = null;
   }
 }
