@@ -109,6 +109,8 @@ describe("a browser that lacks something", { timeout: 180_000 }, () => {
   it("is told the true cause when the host of the page is gone, and goes on when it is back", async () => {
     const first = await serve();
     const tab = await open(stand.browser, `${first.page}?live=127.0.0.1:1`, { allow: /ERR_|Failed to|WebSocket/i, language: "ko" });
+    await tab.page.getByRole("button", { name: "시뮬레이션으로 가기" }).waitFor();
+    await tab.page.waitForLoadState("networkidle");
     await first.close();
     await tab.page.getByRole("button", { name: "시뮬레이션으로 가기" }).click();
     await shows(tab.page, () => window.kvorum.scene.trouble !== null);
