@@ -23,6 +23,7 @@ export type KvorumErrorCode =
   | "NOT_DONE" // not done: too few nodes, overloaded, too late; may be tried again if `retryable`
   | "IN_DOUBT" // nobody knows: it was sent, and too few answered in time
   | "BAD_SCRIPT" // not done: the text is no script; the message names the line
+  | "SCRIPT_FULL" // not done: no more can be done to that cluster; create it anew
   | "STORAGE_UNAVAILABLE" // not done: that kind of storage does not exist here
   | "LOAD_FAILED" // the module could not be loaded or compiled
   | "PANICKED"; // the module has stopped for good; load the page (or start the worker) anew
@@ -455,9 +456,9 @@ export interface SiblingPicture {
 }
 
 /**
- * `flights()`: `FLIGHT_FIELDS` numbers for each message: id, from, to, kind, sent at, arrives at (µs), request (0: none),
- * fate (0 arrives; what is lost or stops at a cut never is under way: its event `Lost` says so).
+ * `flights()`: `FLIGHT_FIELDS` numbers for each message: id, from, to, kind, sent at, arrives at (µs), request (0: none).
+ * What is lost or stops at a cut never is under way: its event `Lost` says so.
  */
-export const FLIGHT_FIELDS: 8;
+export const FLIGHT_FIELDS: 7;
 /** Names of message kinds by number, as in events. */
 export const MESSAGE_KINDS: Readonly<Record<number, string>>;

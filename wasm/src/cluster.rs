@@ -256,8 +256,6 @@ impl Cluster {
                 flight.sent.0 as f64,
                 flight.arrives.0 as f64,
                 flight.op as f64,
-                // What will not arrive never is under way: it was an event.
-                0.0,
             ]);
         }
         Float64Array::from(&numbers[..])

@@ -69,6 +69,6 @@ impl From<sim::ScriptError> for Fault {
 
 impl From<sim::SubmitError> for Fault {
     fn from(error: sim::SubmitError) -> Fault {
-        Fault::new("NOT_DONE", error.to_string())
+        Fault::new("SCRIPT_FULL", error.to_string())
     }
 }

@@ -67,7 +67,8 @@ kinds! {
     RequestStarted = 30,
     /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
     ReplicaAsked = 31,
-    /// request (2), member, answer (0 ack, 1 absent, 2 cell, 3 behind, 4 refused, 5 lost to another stamp).
+    /// request (2), member, answer (0 ack, 1 absent, 2 cell, 3 behind, 4 refused, 5 lost to another stamp, 6 nobody knows). Behind
+    /// and unknown are answers to what was handed over only.
     ReplicaAnswered = 32,
     /// request (2), outcome (0 done, 1 not done, 2 unknown), acks, hinted.
     RequestEnded = 33,

@@ -72,6 +72,7 @@ impl Shard {
         self.trace_started(id, Asker::Client(request), 2, partition, [spec.w, 0], &spec.key);
         if self.dot_givers(partition).is_empty() {
             let needed = spec.w;
+            self.trace_ended(id, 1, 0, 0);
             return self.refuse(request, spec.unsure(Refusal::ClusterDown { reachable: 0, needed }));
         }
         self.arm_deadline(id, spec.deadline);
@@ -190,7 +191,14 @@ impl Shard {
         let Some(at) = asked else { return };
         let (request, needed, stamp) = (op.request, op.spec.w, op.spec.stamp);
         self.peers.answered(from, now.since(at));
-        self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), 0]);
+        let code = match answer {
+            ForwardAnswer::Done { .. } => 0,
+            ForwardAnswer::Behind(_) => 3,
+            ForwardAnswer::Outrun(_) => 5,
+            ForwardAnswer::InDoubt { .. } => 6,
+            _ => 4,
+        };
+        self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), code]);
         match answer {
             ForwardAnswer::Done { existed, acks, hinted } => {
                 self.ops.remove(&id);

@@ -120,7 +120,10 @@ impl Shard {
             return self.refuse(request, Refusal::ClusterDown { reachable, needed });
         }
         let id = self.op_id();
-        self.trace_started(id, Asker::Client(request), 0, partition, plan.tally.needed_of_each(), &key);
+        // A look at all copies is a picture, no request of a client: it is not told of.
+        if wanted != Wanted::Explain {
+            self.trace_started(id, Asker::Client(request), 0, partition, plan.tally.needed_of_each(), &key);
+        }
         self.arm_deadline(id, deadline);
         let (asked, answers) = (SmallVec::new(), SmallVec::new());
         let hedge_at = Micros(0);

@@ -1,5 +1,5 @@
 /** Numbers for each message in `flights()`. */
-export const FLIGHT_FIELDS = 8;
+export const FLIGHT_FIELDS = 7;
 
 /** Names of message kinds by number, as core has them: control messages first, data messages from 256. */
 export const MESSAGE_KINDS = Object.freeze({

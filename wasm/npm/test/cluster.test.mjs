@@ -308,6 +308,17 @@ test("before its birth a cluster has pictures too", async () => {
 
 // --- bad input ---
 
+test("a script that is full says so, and the cluster goes on", async () => {
+  await calm({ nodes: 3 }, async (cluster) => {
+    const fill = () => {
+      for (;;) cluster.fault.slow("n0", 0);
+    };
+    assert.throws(fill, fails("SCRIPT_FULL", /full/));
+    assert.throws(() => cluster.fault.cut(["n0"], ["n1", "n2"]), fails("SCRIPT_FULL", /no room/));
+    assert.deepEqual(cluster.run({ until: cluster.now + 10_000 }), { reached: true });
+  });
+});
+
 test("a wrong option is named, with what is allowed", async () => {
   const bad = [
     [{}, /`seed` must be/],

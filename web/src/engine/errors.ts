@@ -43,7 +43,7 @@ function hasWasm(): boolean {
 
 /** Nothing was done, and the world goes on. */
 export function isRefusal(code: string | null): boolean {
-  return code === "NOT_DONE" || code === "INVALID_ARGUMENT";
+  return code === "NOT_DONE" || code === "INVALID_ARGUMENT" || code === "SCRIPT_FULL";
 }
 
 export function isAnswer(code: string | null): boolean {
@@ -51,6 +51,6 @@ export function isAnswer(code: string | null): boolean {
 }
 
 /** What a refusal was about, of something that was asked of a world that goes on. */
-export function refusalReason(message: string): Reason {
-  return /^the script is full\b/.test(message) ? { code: "scriptFull", holes: {} } : { code: "core", holes: { words: message } };
+export function refusalReason(code: string | null, message: string): Reason {
+  return code === "SCRIPT_FULL" ? { code: "scriptFull", holes: {} } : { code: "core", holes: { words: message } };
 }

@@ -534,7 +534,7 @@ export class Host {
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
     if (isRefusal(code) && this.#cluster !== null) {
-      const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(message) };
+      const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(code, message) };
       return this.#shell.post({ kind: "trouble", trouble }, []);
     }
     const last = this.#last;

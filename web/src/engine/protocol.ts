@@ -91,7 +91,7 @@ export interface Reason {
 }
 
 /** Numbers of a message under way, as the package packs them. */
-export const FLIGHT_WIDTH: typeof FLIGHT_FIELDS = 8;
+export const FLIGHT_WIDTH: typeof FLIGHT_FIELDS = 7;
 
 /** What a world is made of. A seed alone is the run that core draws from it, faults included. */
 export interface WorldOptions {

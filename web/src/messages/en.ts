@@ -365,7 +365,6 @@ export const en = {
   "figure.ackHinted": "ack, hinted",
   "figure.absent": "not there",
   "figure.cell": "value",
-  "figure.behind": "behind",
   "figure.refused": "refused",
   "figure.lostToStamp": "newer there",
   "figure.answer": "answer",

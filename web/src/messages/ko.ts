@@ -381,7 +381,6 @@ export const ko = translated({
   "figure.ackHinted": "승인, 단서",
   "figure.absent": "없음",
   "figure.cell": "값",
-  "figure.behind": "뒤처짐",
   "figure.refused": "거부",
   "figure.lostToStamp": "더 새 값 있음",
   "figure.answer": "응답",

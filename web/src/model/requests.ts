@@ -344,20 +344,25 @@ export class Requests {
     const asker = this.#around.placeOf(event.node);
     const node = this.#around.placeOf(event.member);
     if (course === null) {
+      // An owner that did nothing is followed by another try.
+      if (event.answer !== "ack" && event.answer !== "inDoubt") return;
       // Whose answer the entry has is what counts; of several at one owner, the one that it has decided.
       const there = tracked.courses.filter((one) => one.coordinator === node);
       const answered = there.findLast((one) => one.decidedUs !== null) ?? there.at(-1);
       if (answered !== undefined) this.#showCourse(tracked, answered);
       return;
     }
+    const { answer } = event;
+    // Only who was handed a put says so.
+    if (answer === "behind" || answer === "inDoubt") return;
     const leg = course.legs.find((one) => one.node === node) ?? this.#leg(tracked, course, node, event.us, {});
     leg.answeredUs ??= event.us;
-    leg.answer = event.answer;
+    leg.answer = answer;
     if (node === asker) {
       leg.reachedUs ??= leg.askedUs;
-      if (event.answer === "ack") this.#onAcknowledged(tracked, leg, event.us);
+      if (answer === "ack") this.#onAcknowledged(tracked, leg, event.us);
     }
-    const isVote = event.answer === "ack" || event.answer === "absent" || event.answer === "cell" || event.answer === "lostToStamp";
+    const isVote = answer !== "refused";
     if (isVote && !course.votes.some((vote) => vote.node === node)) {
       course.votes.push({ node, hinted: leg.role === "fallback", atUs: event.us });
     }

@@ -46,7 +46,7 @@ export interface Leg {
   /** When its disk had it (writes). */
   syncedUs: number | null;
   answeredUs: number | null;
-  answer: "ack" | "absent" | "cell" | "behind" | "refused" | "lostToStamp" | null;
+  answer: "ack" | "absent" | "cell" | "refused" | "lostToStamp" | null;
 }
 
 export interface RequestModel {

@@ -85,9 +85,9 @@ export type TraceEvent = At &
     | { kind: "cameUp"; target: number; incarnation: bigint }
   );
 
-export type Answer = "ack" | "absent" | "cell" | "behind" | "refused" | "lostToStamp";
+export type Answer = "ack" | "absent" | "cell" | "behind" | "refused" | "lostToStamp" | "inDoubt";
 
-const ANSWERS: readonly Answer[] = ["ack", "absent", "cell", "behind", "refused", "lostToStamp"];
+const ANSWERS: readonly Answer[] = ["ack", "absent", "cell", "behind", "refused", "lostToStamp", "inDoubt"];
 const LOST = ["loss", "cut", "down", "full"] as const;
 const CRASHED = ["killed", "power", "paused", "wiped"] as const;
 const VERBS = ["read", "write", "forward", "final"] as const;

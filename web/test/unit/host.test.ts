@@ -392,7 +392,7 @@ describe("a host", () => {
   it("goes on after a fault that there is no room for", async () => {
     const desk = new Desk();
     await desk.open({ isPlaying: true });
-    desk.cluster.failNext = new Refused("NOT_DONE", "the script is full: start again");
+    desk.cluster.failNext = new Refused("SCRIPT_FULL", "the script is full: start again");
     await desk.host.handle({ kind: "fault", fault: { kind: "crash", node: 1 } });
     expect(desk.of("trouble")).toMatchObject([{ trouble: { code: "notPossible", reason: { code: "scriptFull" } } }]);
     expect(desk.of("stopped")).toEqual([]);

@@ -24,8 +24,8 @@ describe("messages of a simulated cluster", () => {
           .sent(8, 1, 2, MESSAGE.probe, 10),
         12,
         [
-          [7, 1, 4, MESSAGE.write, 10, 410, 70, 0],
-          [8, 1, 2, MESSAGE.probe, 10, 310, 0, 0],
+          [7, 1, 4, MESSAGE.write, 10, 410, 70],
+          [8, 1, 2, MESSAGE.probe, 10, 310, 0],
         ],
       ),
     );
@@ -38,13 +38,13 @@ describe("messages of a simulated cluster", () => {
   it("that hand a hint to its owner are hints; repairs, which nobody awaits, are not", () => {
     const world = new WorldModel();
     const words = new Words().sent(1, 3, 2, MESSAGE.write, 10, 99).sent(2, 3, 2, MESSAGE.write, 10, 0);
-    world.on(frame(words, 12, [[1, 3, 2, MESSAGE.write, 10, 410, 99, 0], [2, 3, 2, MESSAGE.write, 10, 410, 0, 0]]));
+    world.on(frame(words, 12, [[1, 3, 2, MESSAGE.write, 10, 410, 99], [2, 3, 2, MESSAGE.write, 10, 410, 0]]));
     expect(world.flights.map((flight) => [flight.id, flight.label])).toEqual([[1, "flight.hint"], [2, "flight.write"]]);
   });
 
   it("that the network doubles are two flights", () => {
     const world = new WorldModel();
-    const twice = [7, 1, 4, MESSAGE.write, 10, 410, 0, 0];
+    const twice = [7, 1, 4, MESSAGE.write, 10, 410, 0];
     world.on(frame(new Words(), 12, [twice, twice, twice]));
     expect(new Set(world.flights.map((flight) => flight.id)).size).toBe(3);
   });
@@ -57,7 +57,7 @@ describe("messages of a simulated cluster", () => {
       .sent(2, 0, 2, MESSAGE.write, 100)
       .record("lost", 0, 100, 2, 0, 0, 2, 1)
       .record("lost", 3, 100, 99, 0, 0, 3, 2);
-    world.on(frame(lost, 150, [[3, 0, 3, MESSAGE.write, 100, 400, 0, 0]]));
+    world.on(frame(lost, 150, [[3, 0, 3, MESSAGE.write, 100, 400, 0]]));
     expect(world.flights.map(({ id, fate, arrivesUs }) => [id, fate, arrivesUs])).toEqual([
       [3, "arrives", 400],
       [1, "lost", 400],
