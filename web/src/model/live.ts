@@ -53,6 +53,16 @@ interface Ordered {
   byTold: WeakMap<RequestModel, RequestModel>;
 }
 
+/** What is drawn while the picture is held still. */
+interface Held {
+  flights: Flight[];
+  nowUs: number;
+  requests: RequestModel[];
+  marks: TimelineMark[];
+  picture: ClusterPicture | null;
+  counted: Pick<LiveFacts, "landed" | "density" | "wallMs" | "keys">;
+}
+
 export class LiveModel {
   readonly #address: string;
   /** All that are asked before anybody has answered. */
@@ -81,7 +91,7 @@ export class LiveModel {
   readonly #reports = new Map<number, { incarnation: bigint; firstUs: Map<number, number> }>();
   #picture: ClusterPicture | null = null;
   #isHeld = false;
-  #held: { flights: Flight[]; nowUs: number; requests: RequestModel[]; marks: TimelineMark[] } | null = null;
+  #held: Held | null = null;
 
   /** `others`: more addresses of the same cluster. */
   constructor(address: string, others: readonly string[] = []) {
@@ -102,13 +112,14 @@ export class LiveModel {
       retryInMs: attached.length > 0 || retries.length === 0 ? null : Math.max(0, Math.min(...retries) - this.#wallMs),
       eventsPerSecond: sum(attached, (member) => member.eventsPerSecond),
       sampledOneIn: Math.max(1, ...attached.map((member) => member.sampledOneIn)),
-      writesPerSecond: (this.#picture?.nodes ?? []).map((node) => this.#named(node.name)?.writesPerSecond ?? 0),
-      landed: this.#landed,
-      density: this.#density,
+      writesPerSecond: (this.picture()?.nodes ?? []).map((node) => this.#named(node.name)?.writesPerSecond ?? 0),
       lastDown: this.#lastDown,
-      wallMs: this.#wallMs,
-      keys: keyCount(this.#picture),
+      ...(this.#held?.counted ?? this.#counted()),
     };
+  }
+
+  #counted(): Held["counted"] {
+    return { landed: this.#landed, density: this.#density, wallMs: this.#wallMs, keys: keyCount(this.#picture) };
   }
 
   /** Where the cluster can be found again: who answers now, then who may. */
@@ -119,18 +130,18 @@ export class LiveModel {
   }
 
   picture(): ClusterPicture | null {
-    return this.#picture;
+    return this.#held === null ? this.#picture : this.#held.picture;
   }
 
   nodePicture(place: number | null): NodePicture | null {
-    const name = place === null ? undefined : this.#picture?.nodes[place]?.name;
+    const name = place === null ? undefined : this.picture()?.nodes[place]?.name;
     const member = name === undefined ? undefined : this.#named(name);
     return member?.nodePicture?.name === name ? (member?.nodePicture ?? null) : null;
   }
 
   /** A member knows its own copy for sure: each copy is taken from its own node, the walk from whoever knows it. */
   keyPicture(key: string | null): KeyPicture | null {
-    const places = placesOf(this.#picture);
+    const places = placesOf(this.picture());
     const known = [...this.#members.values()].flatMap((member) => {
       if (key === null || member.askedKey !== key || member.keyPicture === null) return [];
       // Each member's places are those of its own picture.
@@ -184,12 +195,19 @@ export class LiveModel {
     return this.#history.takeNews();
   }
 
-  /** Keeps what moves as it is, so that it can be looked at; the cluster goes on. */
+  /** Keeps what is drawn as it is, so that it can be looked at; the cluster goes on, and a key or node that is chosen is shown as it is. */
   hold(isHeld: boolean): void {
     if (isHeld === this.#isHeld) return;
     this.#isHeld = isHeld;
     this.#held = isHeld
-      ? { flights: this.#flights, nowUs: this.nowUs(), requests: this.requests(), marks: this.marks() }
+      ? {
+          flights: this.#flights,
+          nowUs: this.nowUs(),
+          requests: this.requests(),
+          marks: this.marks(),
+          picture: this.#picture,
+          counted: this.#counted(),
+        }
       : null;
   }
 

@@ -318,6 +318,20 @@ describe("a live scene", () => {
     expect(model.flights().length).toBe(0);
   });
 
+  it("holds the whole picture still, and shows what is chosen meanwhile in its places", () => {
+    const model = attached();
+    const before = [model.picture(), model.facts().landed, model.facts().density, model.facts().wallMs];
+    model.hold(true);
+    const turned = picture();
+    turned.nodes.reverse();
+    model.on({ kind: "pictures", address: A, pictures: { cluster: turned, node: null, key: null }, key: null, atMs: 53_000 });
+    model.tick(54_000);
+    expect([model.picture(), model.facts().landed, model.facts().density, model.facts().wallMs]).toEqual(before);
+    model.hold(false);
+    expect(model.facts().wallMs).toBe(54_000);
+    expect(model.picture()).not.toBe(before[0]);
+  });
+
   it("draws a message with the request that it belongs to, and a copy for a fallback as a hint", () => {
     const model = attached();
     const words = new Words()
