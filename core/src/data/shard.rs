@@ -205,10 +205,12 @@ impl Shard {
                 self.on_durable();
             }
             Input::Work { id, done } => self.on_work(id, done),
-            Input::Persist { ticket, slot, bytes } => match self.store.keep(slot, &bytes) {
-                Ok(_) => self.wait(Until::Synced, Waiter::Kept(ticket)),
-                Err(_) => {} // Control asks again or stands still: nothing was promised.
-            },
+            Input::Persist { ticket, slot, bytes } => {
+                // If it cannot be kept, control asks again or stands still: nothing was promised.
+                if self.store.keep(slot, &bytes).is_ok() {
+                    self.wait(Until::Synced, Waiter::Kept(ticket));
+                }
+            }
             Input::Wake => {}
         }
         self.run_timers();

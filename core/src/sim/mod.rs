@@ -31,7 +31,7 @@ pub use checkers::{
 pub use guest::{Guest, GuestAnswer, SubmitError};
 pub use history::{Asked, Ends, History, OpNumber, Outcome, Record, Seen, value_of, writer_of};
 pub use nemesis::{calm_script, default_script};
-pub use picture::{Flight, Verdict, ViolationPicture};
+pub use picture::Flight;
 pub use rest::Rest;
 pub use run::{LAST_ANSWERS, RunReport, run, run_options, run_twice, trace_of};
 pub use script::{
@@ -39,5 +39,5 @@ pub use script::{
     SLOW_MS_MAX, Script, ScriptError, ScriptProblem,
 };
 pub use swarm::{FaultLevels, Level, Options};
-pub use verdict::{Checker, Violation};
+pub use verdict::{Checker, Verdict, Violation, ViolationPicture};
 pub use world::World;

@@ -2,7 +2,6 @@
 
 use super::host::{Arrival, Host};
 use super::script::NodeIndex;
-use super::verdict::Violation;
 use super::world::{Event, World};
 use crate::base::{BTreeMap, BTreeSet, Order};
 use crate::base::{MemberId, Micros, PartitionId, trace::join};
@@ -16,7 +15,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use serde::Serialize;
 
 /// A message under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,41 +33,6 @@ pub struct Flight {
     pub arrives: Micros,
     /// The operation that it belongs to, 0 for none.
     pub op: u64,
-}
-
-/// What the checkers say so far.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Verdict {
-    /// Promises broken.
-    pub violations: Vec<ViolationPicture>,
-    /// Requests of which their asker was told that they are done.
-    pub acknowledged: u32,
-    /// All requests.
-    pub asked: u32,
-    /// Times that a node was declared Down.
-    pub downs: u32,
-    /// Topologies so far.
-    pub epochs: u64,
-    /// Hints that wait.
-    pub hints_waiting: u64,
-    /// Partitions whose owners differ.
-    pub partitions_differing: u32,
-    /// The settled cluster was judged as well.
-    pub is_final: bool,
-    /// Acknowledged writes that are lost and deleted values that came back were looked for: at the end only, and not where
-    /// nothing is promised of them.
-    pub is_loss_judged: bool,
-}
-
-/// A promise that was broken.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs)]
-pub struct ViolationPicture {
-    pub checker: String,
-    pub at_us: u64,
-    pub text: String,
 }
 
 impl World {
@@ -199,26 +162,6 @@ impl World {
     pub fn places(&self) -> Places {
         self.best_view().map_or_else(Places::default, |(_, view)| Places::named(view, &self.names()))
     }
-    /// What the checkers say so far.
-    pub fn verdict(&self) -> Verdict {
-        let shards = || self.hosts.iter().flat_map(|host| &host.node).flat_map(|node| node.shards());
-        let violation = |violation: &Violation| ViolationPicture {
-            checker: format!("{:?}", violation.checker),
-            at_us: violation.at.0,
-            text: violation.text.clone(),
-        };
-        Verdict {
-            violations: self.violations.iter().map(violation).collect(),
-            acknowledged: self.history.done_count(),
-            asked: self.history.len(),
-            downs: self.control_checker.downs(),
-            epochs: self.best_view().map_or(0, |(_, view)| view.topology.epoch.0),
-            hints_waiting: shards().map(|shard| shard.gauged().hints_pending).sum(),
-            partitions_differing: self.differing().len() as u32,
-            is_final: self.is_judged(),
-            is_loss_judged: self.is_judged() && self.violations.is_empty() && self.promises_acks(),
-        }
-    }
     fn names(&self) -> Vec<String> {
         self.hosts.iter().map(|host| host.index.to_string()).collect()
     }
@@ -243,7 +186,7 @@ impl World {
         }
     }
     /// Of those who run, who knows the newest topology.
-    fn best_view(&self) -> Option<(&crate::node::Node, &Arc<View>)> {
+    pub(super) fn best_view(&self) -> Option<(&crate::node::Node, &Arc<View>)> {
         let nodes = self.hosts.iter().filter_map(|host| host.node.as_ref());
         let views = nodes.filter_map(|node| Some((node, node.view()?)));
         // The first of the newest.
@@ -253,7 +196,7 @@ impl World {
         })
     }
     /// Partitions of which two owners that run hold different cells.
-    fn differing(&self) -> BTreeSet<PartitionId> {
+    pub(super) fn differing(&self) -> BTreeSet<PartitionId> {
         let mut roots: BTreeMap<PartitionId, u128> = BTreeMap::new();
         let mut differing = BTreeSet::new();
         for host in &self.hosts {

@@ -1,9 +1,9 @@
 //! The end that a run would have if every fault ended now.
 
-use super::picture::Verdict;
 use super::script::Action;
 use super::script::Script;
 use super::swarm::Options;
+use super::verdict::Verdict;
 use super::world::World;
 use crate::base::Micros;
 

@@ -3,7 +3,7 @@
  * until the other is there: whoever does something else meanwhile has lost nothing.
  */
 import type { ClusterOptions, EventBatch } from "kvorum";
-import type { Cluster } from "./host.ts";
+import type { Cluster } from "./cluster.ts";
 import type { Frame, Opened, Owners, PicturesPost, Post } from "./protocol.ts";
 import { type Traces, optionsOf, tracedBefore, worldAt } from "./replay.ts";
 import { frameOf, picturesOf } from "./snapshots.ts";

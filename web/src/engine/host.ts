@@ -4,14 +4,16 @@
  * A turn has two ceilings, the virtual time that is due at the chosen speed and 8 ms of real time, so that a command never
  * waits long; and the page draws before it is sent a third frame, so that a slow page is never flooded.
  */
-import type { Cluster as RealCluster, ClusterOptions, EventBatch, ReadResult } from "kvorum";
+import type { ClusterOptions, EventBatch, ReadResult } from "kvorum";
 import { BACK_EVENTS_MAX, backFrom } from "./back.ts";
+import type { Cluster } from "./cluster.ts";
 import { errorOf, isAnswer, isRefusal, refusalReason, troubleOf } from "./errors.ts";
 import { SPEED_MAX, SPEED_MIN, within } from "./limits.ts";
+import { ownersUp } from "./merge.ts";
 import type { Command, Fault, Goal, Post, Reproduction, Running, Trouble } from "./protocol.ts";
 import { Traces } from "./replay.ts";
 import { lastLineUs } from "./script.ts";
-import { frameOf, ownersUp, picturesOf } from "./snapshots.ts";
+import { frameOf, picturesOf } from "./snapshots.ts";
 
 /** Real time that a turn may take. */
 const TURN_MS = 8;
@@ -29,25 +31,6 @@ const UNDRAWN_COUNT_MAX = 2;
 const JUDGEMENT_US = 1_500_000;
 /** Steps that leave no trace (a timer that found nothing to do) are passed over, so many at most. */
 const SILENT_STEP_COUNT_MAX = 10_000;
-
-/** What a host does with a cluster; the package's own has it. */
-export type Cluster = Pick<
-  RealCluster,
-  | "client"
-  | "fault"
-  | "now"
-  | "eventCount"
-  | "step"
-  | "run"
-  | "digest"
-  | "script"
-  | "options"
-  | "verdicts"
-  | "inspect"
-  | "flights"
-  | "subscribe"
-  | "close"
->;
 
 /** What the host needs of the world outside. */
 export interface Shell {

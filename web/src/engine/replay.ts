@@ -5,7 +5,7 @@
  * Works in slices, between which commands are heard; whoever called says after each slice whether it is still wanted.
  */
 import type { ClusterOptions, EventBatch } from "kvorum";
-import type { Cluster } from "./host.ts";
+import type { Cluster } from "./cluster.ts";
 import type { Reproduction } from "./protocol.ts";
 
 /** Real time of a slice. */

@@ -1,7 +1,5 @@
-/** What is told of a cluster as it is now: frames of what moves, pictures of what is read, and who of a key's owners is up. */
-import type { KeyPicture, NodePicture } from "kvorum";
-import { errorOf, isRefusal } from "./errors.ts";
-import type { Cluster } from "./host.ts";
+/** What is told of a cluster as it is now: frames of what moves, and pictures of what is read. */
+import { type Cluster, keyPictureOf, nodePictureOf } from "./cluster.ts";
 import { packLists, packRepair } from "./lists.ts";
 import type { Frame, PicturesPost } from "./protocol.ts";
 
@@ -23,36 +21,6 @@ export function picturesOf(cluster: Cluster, { key, node }: { key: string | null
     verdict: cluster.verdicts(),
   };
   return { owners: packLists(owners), pictures };
-}
-
-/** Of a key's owners, those that a node could have an answer from. */
-export function ownersUp(cluster: Cluster, key: string, through: number): { up: number; total: number } {
-  const { nodes, cuts } = cluster.inspect();
-  const owners = (keyPictureOf(cluster, key)?.walk ?? []).filter((step) => step.role === "owner");
-  const up = owners.filter(({ node }) => {
-    const summary = nodes[node];
-    const isCut = cuts.some(([from, to]) => (from === through && to === node) || (from === node && to === through));
-    return summary?.isRunning === true && summary.state !== "down" && summary.state !== "paused" && !isCut;
-  });
-  return { up: up.length, total: owners.length };
-}
-
-/** A picture of one key or node that cannot be taken now (the node is stopped) is no trouble of the whole. */
-function keyPictureOf(cluster: Cluster, key: string): KeyPicture | null {
-  return unlessRefused(() => cluster.inspect({ key }));
-}
-
-function nodePictureOf(cluster: Cluster, node: number, key: string | null): NodePicture | null {
-  return unlessRefused(() => cluster.inspect(key === null ? { node } : { node, key }));
-}
-
-function unlessRefused<T>(take: () => T): T | null {
-  try {
-    return take();
-  } catch (error) {
-    if (isRefusal(errorOf(error).code)) return null;
-    throw error;
-  }
 }
 
 /** All words in one array of its own, to be given away. */

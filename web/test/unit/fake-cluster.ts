@@ -17,7 +17,7 @@ import type {
   Verdict,
   WriteResult,
 } from "kvorum";
-import type { Cluster } from "../../src/engine/host.ts";
+import type { Cluster } from "../../src/engine/cluster.ts";
 import { cluster, summary } from "./pictures.ts";
 import { Words } from "./words.ts";
 
