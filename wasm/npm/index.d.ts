@@ -117,11 +117,11 @@ export interface ClusterOptions extends LoadOptions {
   seed: bigint | string | number;
   /** 1 to 50 (default 5). */
   nodes?: number;
-  /** Replicas of each key (default 3). */
+  /** Replicas of each key, at most `nodes` (default 3, or `nodes` if they are fewer). */
   n?: number;
-  /** Answers that a read waits for (default 2). */
+  /** Answers that a read waits for, at most `n` (default 2, or `n` if that is less). */
   r?: number;
-  /** Acknowledgements that a write waits for (default 2). */
+  /** Acknowledgements that a write waits for, at most `n` (default 2, or `n` if that is less). */
   w?: number;
   /** What becomes of concurrent values (default "siblings"). */
   resolve?: Resolve;
@@ -209,7 +209,7 @@ export type Goal =
   | { until: number | "end"; events?: never; budgetMs?: number }
   | { events: number; until?: never; budgetMs?: number };
 
-/** Packed events: see the format in `docs/protocol.md`. The string table's entries are among them. */
+/** Packed events, laid out as README.md says under "Packed events". The string table's entries are among them. */
 export interface EventBatch {
   words: Uint32Array;
 }
@@ -241,7 +241,7 @@ export class Cluster {
   inspect(): ClusterPicture;
   inspect(what: { node: NodeRef; key?: BytesLike }): NodePicture;
   inspect(what: { key: BytesLike }): KeyPicture;
-  /** Messages under way, packed: see `Flights`. */
+  /** Messages under way, packed: `FLIGHT_FIELDS` numbers for each, which say what they are. */
   flights(): Float64Array;
   /** Calls back with the events of each step or run, after it. Returns what ends it. */
   subscribe(listener: (batch: EventBatch) => void): () => void;

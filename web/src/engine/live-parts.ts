@@ -1,4 +1,4 @@
-/** What looking at a live cluster needs of the world outside, and whether a node served this page. */
+/** What looking at a live cluster needs of the world outside, and which node served this page. */
 import { isRecord } from "./json.ts";
 
 /** An event stream that can be ended. */
@@ -50,7 +50,7 @@ export function browserLiveParts(): LiveParts {
 }
 
 /** The address of the node that served this page, if one did. */
-export async function isAdminPort(page: { protocol: string; host: string; href: string }): Promise<string | null> {
+export async function servingNode(page: { protocol: string; host: string; href: string }): Promise<string | null> {
   if (!page.protocol.startsWith("http")) return null;
   try {
     const response = await fetch(new URL("./status?local=1", page.href), { signal: AbortSignal.timeout(1_000), cache: "no-store" });

@@ -4,7 +4,7 @@
  * Here the parts meet: the address (`link`), the simulated session, which is kept while a live one is looked at, and that one.
  */
 import { type EngineParts, browserParts } from "../engine/client.ts";
-import { type LiveParts, browserLiveParts, isAdminPort } from "../engine/live-parts.ts";
+import { type LiveParts, browserLiveParts, servingNode } from "../engine/live-parts.ts";
 import type { Goal, Reproduction, WorldOptions } from "../engine/protocol.ts";
 import { Attached } from "./attached.svelte.ts";
 import { checkDraft } from "./draft.ts";
@@ -28,8 +28,8 @@ export interface AppParts {
   copy(text: string): Promise<void>;
   /** In which the page speaks now. */
   language(): "en" | "ko" | null;
-  /** Whether the page comes from a native node. */
-  isServedByNode(): Promise<string | null>;
+  /** The address of the node that served the page, if one did. */
+  servingNode(): Promise<string | null>;
 }
 
 export interface App {
@@ -59,7 +59,7 @@ function browserAppParts(): AppParts {
     },
     language: () => (document.documentElement.lang === "ko" ? "ko" : "en"),
     copy: (text) => navigator.clipboard.writeText(text),
-    isServedByNode: () => isAdminPort(location),
+    servingNode: () => servingNode(location),
   };
 }
 
@@ -108,7 +108,7 @@ class PageApp implements App {
   async begin(): Promise<void> {
     const generation = this.#generation;
     const start = await startOf(this.#parts.address);
-    const address = start.kind === "default" ? await this.#parts.isServedByNode() : null;
+    const address = start.kind === "default" ? await this.#parts.servingNode() : null;
     if (generation !== this.#generation) return;
     if (address !== null) return this.#attach(address);
     this.#start(start);
@@ -271,7 +271,7 @@ class PageApp implements App {
     }
     if (address === undefined) {
       const generation = ++this.#generation;
-      void this.#parts.isServedByNode().then((own) => {
+      void this.#parts.servingNode().then((own) => {
         if (generation !== this.#generation) return;
         if (this.#attached !== null) this.#addresses = this.#attached.addresses;
         const [address = own ?? ADMIN_DEFAULT, ...others] = this.#addresses;

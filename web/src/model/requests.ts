@@ -14,7 +14,7 @@ import { Syncs } from "./syncs.ts";
 import { NODE_UNKNOWN, type Strings, type TraceEvent, textOf } from "./trace.ts";
 
 /** Older ones are forgotten: a day of looking at a busy cluster must not fill the tab. */
-export const REQUEST_COUNT_MAX = 2_000;
+const REQUEST_COUNT_MAX = 2_000;
 /** Bytes of a key that an event carries. */
 const KEY_BYTES_TRACED = 64;
 

@@ -157,8 +157,7 @@ export interface Actions {
   slow(node: number, ms: number): void;
   loss(node: number, permille: number): void;
   setKeyspace(part: { n?: number; r?: number; w?: number; resolve?: Resolve }): boolean;
-  /** A put whose context covers all siblings of the selected key. */
-  /** `false` if it was refused. */
+  /** A put whose context covers all siblings of the selected key; `false` if it was refused. */
   merge(value: string): boolean;
   play(): void;
   pause(): void;

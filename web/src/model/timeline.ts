@@ -8,7 +8,7 @@ import type { RequestModel, TimelineMark } from "./scene.ts";
 import type { TraceEvent } from "./trace.ts";
 
 /** Far more than lanes have pixels. */
-export const MARK_COUNT_MAX = 5_000;
+const MARK_COUNT_MAX = 5_000;
 
 /** Cuts that last at once. */
 const CUT_COUNT_MAX = 200;

@@ -9,7 +9,7 @@ import type { News } from "./news.ts";
 import type { Flight, RequestModel, TimelineMark } from "./scene.ts";
 
 /** More than anybody could tell apart; the rest is not drawn. */
-export const FLIGHT_COUNT_MAX = 5_000;
+const FLIGHT_COUNT_MAX = 5_000;
 
 /** Beyond the names of messages. */
 const COPY_ID = 2 ** 40;

@@ -70,7 +70,7 @@ async function page(
     },
     language: () => "ko",
     copy: (text) => (copyFails ? Promise.reject(new Error("not allowed")) : Promise.resolve(void copied.push(text))),
-    isServedByNode: servedBy,
+    servingNode: servedBy,
   });
   onTestFinished(() => app.close());
   const settle = async (): Promise<void> => {
