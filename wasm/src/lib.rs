@@ -1,6 +1,6 @@
 //! The core for JavaScript: an embedded store and a whole simulated cluster, for pages, workers and Node.
 //!
-//! Glue alone: core decides, and the package around this module (`wasm/npm`) checks what it is given and words the
+//! Glue, but for what ARCHITECTURE.md lists: core decides, and the package around this module (`wasm/npm`) checks what it is given and words the
 //! types. Whatever fails crosses the border as [`Fault`]: a code, a sentence, and whether to try again.
 
 mod answer;
