@@ -59,7 +59,7 @@ kinds! {
     /// A node's messages are lost from now on: so many of a thousand.
     Lossy = 19,
     // --- coordinator ---
-    /// request (2), verb (0 read, 1 write, 2 write handed to an owner, 3 write stamped above all that W named), partition, key string,
+    /// request (2), [`Verb`], partition, key string,
     /// votes needed among its owners, votes needed among those to come (0 if it does not move), who asked (0 a client of this
     /// node, else the member that handed it over + 1), and the asker's name for it (2): a member's request, or a client's
     /// number as the driver gave it, which in the simulator is the operation id. One client's number may begin several
@@ -67,10 +67,9 @@ kinds! {
     RequestStarted = 30,
     /// request (2), member asked, hedged 0/1, standing in for (member + 1, or 0).
     ReplicaAsked = 31,
-    /// request (2), member, answer (0 ack, 1 absent, 2 cell, 3 behind, 4 refused, 5 lost to another stamp, 6 nobody knows). Behind
-    /// and unknown are answers to what was handed over only.
+    /// request (2), member, [`Answered`].
     ReplicaAnswered = 32,
-    /// request (2), outcome (0 done, 1 not done, 2 unknown), acks, hinted.
+    /// request (2), [`Ended`], acks, hinted.
     RequestEnded = 33,
     /// request (2), and (2) what it is called from then on: stamped again, above what hindered or won.
     Restamped = 34,
@@ -121,6 +120,52 @@ kinds! {
     Promised = 94,
     /// epoch (2), ballot (2).
     Accepted = 95,
+}
+
+/// What a request does, in [`Kind::RequestStarted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Verb {
+    /// Reads.
+    Read = 0,
+    /// Writes.
+    Write = 1,
+    /// Hands a write to an owner.
+    Forward = 2,
+    /// Writes what is stamped above all that W named.
+    Final = 3,
+}
+
+/// What a member answered, in [`Kind::ReplicaAnswered`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Answered {
+    /// It holds the cell.
+    Ack = 0,
+    /// It holds nothing of that key.
+    Absent = 1,
+    /// It has sent its cell.
+    Cell = 2,
+    /// Of what was handed to it: it holds something not below the stamp, and did nothing.
+    Behind = 3,
+    /// It did nothing.
+    Refused = 4,
+    /// It holds the cell, which lost to another stamp.
+    Outrun = 5,
+    /// Of what was handed to it: nobody knows.
+    InDoubt = 6,
+}
+
+/// How a request ended, in [`Kind::RequestEnded`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Ended {
+    /// Done.
+    Done = 0,
+    /// Not done.
+    NotDone = 1,
+    /// Nobody knows.
+    Unknown = 2,
 }
 
 /// Collects the events of one machine until its driver takes them.

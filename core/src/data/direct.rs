@@ -9,11 +9,11 @@ use super::shard::{OpId, Shard, Then};
 use super::store::Held;
 use super::waits::{Decided, Waiter};
 use super::{Expiry, ReadReply, Refusal, Reply, RequestId, WriteReply};
-use crate::base::trace::{Kind, split};
+use crate::base::trace::{Answered, Ended, Kind, Verb, split};
 use crate::base::{Bug, Micros, PartitionId};
 use crate::lsm::Lookup;
 use crate::quorum::Purpose;
-use crate::version::{Cell, Stamp};
+use crate::version::Cell;
 use bytes::Bytes;
 
 impl Shard {
@@ -50,13 +50,13 @@ impl Shard {
             return self.coordinate_put(Asker::Client(request), spec);
         };
         let (id, stamp) = (self.op_id(), spec.stamp);
-        self.trace_started(id, Asker::Client(request), 1, spec.partition, [1, 0], &spec.key);
+        self.trace_started(id, Asker::Client(request), Verb::Write, spec.partition, [1, 0], &spec.key);
         let existed = match self.dot(&mut spec, &cell_key, held.as_ref(), true) {
             Dotted::Twin => true,
             Dotted::Written { existed, .. } => existed,
             // Nothing was changed: an operation waits, or tells the client.
             Dotted::Overloaded | Dotted::Behind(_) | Dotted::TooManySiblings(_) | Dotted::Refused(_) => {
-                self.trace_ended(id, 1, 0, 0);
+                self.trace_ended(id, Ended::NotDone, 0, 0);
                 return self.coordinate_put(Asker::Client(request), spec);
             }
         };
@@ -81,9 +81,8 @@ impl Shard {
             let cell_key = decided.cell_key.clone();
             return self.access(cell_key, Then::SpreadAfterAll(decided));
         }
-        let me = u32::from(self.me().0);
-        self.trace_op(Kind::ReplicaAnswered, decided.op, &[me, 0]);
-        self.trace_ended(decided.op, 0, 1, 0);
+        self.trace_answered(decided.op, self.me(), Answered::Ack);
+        self.trace_ended(decided.op, Ended::Done, 1, 0);
         self.reply(decided.request, Reply::Written(decided.reply));
     }
     /// A put that was this node's alone to decide, and is no more, goes to all holders with the dot it has.
@@ -92,7 +91,7 @@ impl Shard {
         let (Some(place), Some(cell), Some(stamp)) = (place_of(&cell_key), cell, reply.stamp) else {
             return self.leave_in_doubt(request, op);
         };
-        self.trace_ended(op, 2, 1, 0);
+        self.trace_ended(op, Ended::Unknown, 1, 0);
         let Some(w) = self.keyspace(place.keyspace).map(|keyspace| keyspace.w.max(1)) else { return };
         let spec = PutSpec {
             partition: place.partition,
@@ -112,7 +111,7 @@ impl Shard {
     }
     /// The disk failed, or did not answer in time.
     pub(super) fn leave_in_doubt(&mut self, request: RequestId, id: OpId) {
-        self.trace_ended(id, 2, 0, 0);
+        self.trace_ended(id, Ended::Unknown, 0, 0);
         self.refuse(request, Refusal::InDoubt { acks: 0, needed: 1 });
     }
     /// A read at a node whose word is enough. `false` if it has to go the long way.
@@ -126,10 +125,11 @@ impl Shard {
         let Some(held) = self.at_hand(cell_key) else { return false };
         if self.trace.on() {
             let (id, me) = (self.op_id(), u32::from(self.me().0));
-            self.trace_started(id, Asker::Client(request), 0, partition, [1, 0], key);
+            self.trace_started(id, Asker::Client(request), Verb::Read, partition, [1, 0], key);
             self.trace_op(Kind::ReplicaAsked, id, &[me, 0, 0]);
-            self.trace_op(Kind::ReplicaAnswered, id, &[me, 1 + u32::from(held.is_some())]);
-            self.trace_ended(id, 0, 1, 0);
+            let answer = if held.is_some() { Answered::Cell } else { Answered::Absent };
+            self.trace_answered(id, self.me(), answer);
+            self.trace_ended(id, Ended::Done, 1, 0);
         }
         let cell = held.map(|held| held.cell);
         if let Some(cell) = &cell {
@@ -137,10 +137,5 @@ impl Shard {
         }
         self.reply(request, Reply::Read(ReadReply { cell }));
         true
-    }
-    /// Tells of a put's stamp.
-    pub(super) fn trace_stamped(&mut self, id: OpId, stamp: Stamp) {
-        let [low, high] = split(stamp.hlc.0);
-        self.trace_op(Kind::Stamped, id, &[low, high, u32::from(stamp.member.0)]);
     }
 }

@@ -8,7 +8,7 @@ use super::shard::{OpId, Running, Shard};
 use super::timers::Timer;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
 use crate::base::BTreeSet;
-use crate::base::trace::Kind;
+use crate::base::trace::{Answered, Ended, Kind, Verb};
 use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ForwardAnswer, ForwardedPut, RefusedWhy};
 use crate::quorum::Plan;
@@ -69,10 +69,10 @@ impl Shard {
     pub(super) fn forward_from(&mut self, request: RequestId, spec: PutSpec, own_refused: bool) {
         let id = self.op_id();
         let partition = spec.partition;
-        self.trace_started(id, Asker::Client(request), 2, partition, [spec.w, 0], &spec.key);
+        self.trace_started(id, Asker::Client(request), Verb::Forward, partition, [spec.w, 0], &spec.key);
         if self.dot_givers(partition).is_empty() {
             let needed = spec.w;
-            self.trace_ended(id, 1, 0, 0);
+            self.trace_ended(id, Ended::NotDone, 0, 0);
             return self.refuse(request, spec.unsure(Refusal::ClusterDown { reachable: 0, needed }));
         }
         self.arm_deadline(id, spec.deadline);
@@ -191,18 +191,18 @@ impl Shard {
         let Some(at) = asked else { return };
         let (request, needed, stamp) = (op.request, op.spec.w, op.spec.stamp);
         self.peers.answered(from, now.since(at));
-        let code = match answer {
-            ForwardAnswer::Done { .. } => 0,
-            ForwardAnswer::Behind(_) => 3,
-            ForwardAnswer::Outrun(_) => 5,
-            ForwardAnswer::InDoubt { .. } => 6,
-            _ => 4,
+        let told = match answer {
+            ForwardAnswer::Done { .. } => Answered::Ack,
+            ForwardAnswer::Behind(_) => Answered::Behind,
+            ForwardAnswer::Outrun(_) => Answered::Outrun,
+            ForwardAnswer::InDoubt { .. } => Answered::InDoubt,
+            _ => Answered::Refused,
         };
-        self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), code]);
+        self.trace_answered(id, from, told);
         match answer {
             ForwardAnswer::Done { existed, acks, hinted } => {
                 self.ops.remove(&id);
-                self.trace_ended(id, 0, acks, hinted);
+                self.trace_ended(id, Ended::Done, acks, hinted);
                 self.reply(request, Reply::Written(WriteReply { existed, acks, hinted, stamp: Some(stamp) }));
             }
             ForwardAnswer::Behind(above) => self.forward_again(id, from, above, false),
@@ -271,7 +271,8 @@ impl Shard {
     }
     fn end_forward(&mut self, id: OpId, refusal: Refusal) {
         let Some(Running::Forward(op)) = self.ops.remove(&id) else { return };
-        self.trace_ended(id, if matches!(refusal, Refusal::InDoubt { .. }) { 2 } else { 1 }, 0, 0);
+        let is_unknown = matches!(refusal, Refusal::InDoubt { .. });
+        self.trace_ended(id, if is_unknown { Ended::Unknown } else { Ended::NotDone }, 0, 0);
         self.refuse(op.request, refusal);
     }
     pub(super) fn expire_forward(&mut self, id: OpId) {

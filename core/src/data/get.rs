@@ -7,7 +7,7 @@ use super::put::{Asker, PutSpec};
 use super::shard::{OpId, Running, Shard, Then};
 use super::timers::Timer;
 use super::{ExpireWhen, Expiry, ReadReply, Refusal, Reply, RequestId, WriteReply, explain};
-use crate::base::trace::Kind;
+use crate::base::trace::{Answered, Ended, Kind, Verb};
 use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ReadAnswer, Reason, RefusedWhy};
 use crate::quorum::{Plan, Purpose, Verdict};
@@ -122,7 +122,8 @@ impl Shard {
         let id = self.op_id();
         // A look at all copies is a picture, no request of a client: it is not told of.
         if wanted != Wanted::Explain {
-            self.trace_started(id, Asker::Client(request), 0, partition, plan.tally.needed_of_each(), &key);
+            let needed = plan.tally.needed_of_each();
+            self.trace_started(id, Asker::Client(request), Verb::Read, partition, needed, &key);
         }
         self.arm_deadline(id, deadline);
         let (asked, answers) = (SmallVec::new(), SmallVec::new());
@@ -227,7 +228,7 @@ impl Shard {
     }
     pub(super) fn on_read_vote(&mut self, from: MemberId, id: OpId, value: Option<Bytes>) {
         let sabotage = self.config.sabotage;
-        self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), 1 + u32::from(value.is_some())]);
+        self.trace_answered(id, from, if value.is_some() { Answered::Cell } else { Answered::Absent });
         let Some(op) = self.get_op(id) else { return };
         op.plan.tally.vote(from, sabotage);
         if op.plan.tally.is_holder(from) && !op.answers.iter().any(|(answered, _)| *answered == from) {
@@ -257,7 +258,7 @@ impl Shard {
             && op.wanted != Wanted::Explain
         {
             let Some(Running::Get(op)) = self.ops.remove(&id) else { return };
-            self.trace_ended(id, 1, op.answers.len() as u8, 0);
+            self.trace_ended(id, Ended::NotDone, op.answers.len() as u8, 0);
             let why = "too few replicas can read the key; their logs say why".into();
             return self.refuse(op.request, Refusal::Storage(why));
         }
@@ -301,7 +302,7 @@ impl Shard {
             return self.finish_get(id);
         }
         let Some(Running::Get(op)) = self.ops.remove(&id) else { return };
-        self.trace_ended(id, 1, op.answers.len() as u8, 0);
+        self.trace_ended(id, Ended::NotDone, op.answers.len() as u8, 0);
         self.refuse(op.request, Refusal::TryAgain("too few replicas answered in time"));
     }
     fn finish_get(&mut self, id: OpId) {
@@ -311,7 +312,7 @@ impl Shard {
             let text = explain::text(&view, op.partition, &op.key, &op.answers, self.wall_ms());
             return self.reply(op.request, Reply::Explained(text));
         }
-        self.trace_ended(id, 0, op.answers.len() as u8, op.plan.tally.hinted());
+        self.trace_ended(id, Ended::Done, op.answers.len() as u8, op.plan.tally.hinted());
         let cell = match self.merge_answers(id, &op) {
             Ok(cell) => cell,
             Err(()) => {

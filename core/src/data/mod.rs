@@ -29,6 +29,7 @@ mod scan;
 mod shard;
 mod store;
 mod timers;
+mod told;
 mod transfer;
 mod tree;
 mod waits;

@@ -8,7 +8,7 @@ use super::shard::{Ack, OpId, Running, Shard, Then};
 use super::store::Held;
 use super::waits::Waiter;
 use super::{Expiry, Refusal, Reply, RequestId, WriteReply};
-use crate::base::trace::{Kind, split};
+use crate::base::trace::{Answered, Ended, Kind, Verb, split};
 use crate::base::{Bug, KeyspaceId, MemberId, Micros, PartitionId};
 use crate::lsm;
 use crate::message::{DataMessage, ForwardAnswer, Reason, RefusedWhy, WriteAnswer};
@@ -181,7 +181,7 @@ impl Shard {
             return self.answer_refused(asker, partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        let verb = if spec.is_final { 3 } else { 1 };
+        let verb = if spec.is_final { Verb::Final } else { Verb::Write };
         self.trace_started(id, asker, verb, partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         let engine_key = self.own_key(&plan, &spec.cell_key);
@@ -409,12 +409,12 @@ impl Shard {
     /// A holder has answered.
     pub(super) fn on_put_answer(&mut self, from: MemberId, id: OpId, answer: WriteAnswer) {
         let sabotage = self.config.sabotage;
-        let code = match &answer {
-            WriteAnswer::Held => 0,
-            WriteAnswer::Outrun(_) => 5,
-            WriteAnswer::Refused(_) => 4,
+        let told = match &answer {
+            WriteAnswer::Held => Answered::Ack,
+            WriteAnswer::Outrun(_) => Answered::Outrun,
+            WriteAnswer::Refused(_) => Answered::Refused,
         };
-        self.trace_op(Kind::ReplicaAnswered, id, &[u32::from(from.0), code]);
+        self.trace_answered(id, from, told);
         let Some(op) = self.put_op(id) else { return };
         match answer {
             WriteAnswer::Held => op.plan.tally.vote(from, sabotage),
@@ -500,7 +500,7 @@ impl Shard {
     pub(super) fn refuse_put(&mut self, id: OpId, refusal: Refusal) {
         let Some(Running::Put(op)) = self.ops.remove(&id) else { return };
         let refusal = op.spec.unsure(refusal);
-        self.trace_ended(id, 1, 0, 0);
+        self.trace_ended(id, Ended::NotDone, 0, 0);
         self.answer_refused(op.asker, op.partition, refusal);
     }
     fn answer_refused(&mut self, asker: Asker, partition: PartitionId, refusal: Refusal) {
@@ -520,7 +520,7 @@ impl Shard {
     fn finish_put(&mut self, id: OpId, end: Result<WriteReply, Refusal>) {
         let Some(Running::Put(op)) = self.ops.remove(&id) else { return };
         let (acks, hinted) = end.as_ref().map_or((0, 0), |reply| (reply.acks, reply.hinted));
-        self.trace_ended(id, if end.is_ok() { 0 } else { 2 }, acks, hinted);
+        self.trace_ended(id, if end.is_ok() { Ended::Done } else { Ended::Unknown }, acks, hinted);
         match (op.asker, end) {
             (Asker::Client(request), Ok(reply)) => self.reply(request, Reply::Written(reply)),
             (Asker::Client(request), Err(refusal)) => self.refuse(request, refusal),
@@ -534,30 +534,6 @@ impl Shard {
                 self.send(to, op.partition, DataMessage::ForwardAnswer { op: asker, answer });
             }
         }
-    }
-    /// `needed`: the votes that decide it, among the owners and among those to come.
-    pub(super) fn trace_started(
-        &mut self,
-        id: OpId,
-        asker: Asker,
-        verb: u32,
-        partition: PartitionId,
-        needed: [u8; 2],
-        key: &[u8],
-    ) {
-        if self.trace.on() {
-            let key = self.trace.string(self.now.mono, key);
-            let [needed, of_next] = needed.map(u32::from);
-            let (asker, [low, high]) = match asker {
-                Asker::Client(request) => (0, split(request.0)),
-                Asker::Peer(member, op) => (u32::from(member.0) + 1, split(op)),
-            };
-            let payload = [verb, u32::from(partition.0), key, needed, of_next, asker, low, high];
-            self.trace_op(Kind::RequestStarted, id, &payload);
-        }
-    }
-    pub(super) fn trace_ended(&mut self, id: OpId, outcome: u32, acks: u8, hinted: u8) {
-        self.trace_op(Kind::RequestEnded, id, &[outcome, u32::from(acks), u32::from(hinted)]);
     }
     /// The client's time is over.
     pub(super) fn expire_put(&mut self, id: OpId) {
@@ -639,7 +615,7 @@ impl Shard {
         for (member, owner) in kept {
             let stood_for = if member == owner { 0 } else { u32::from(owner.0) + 1 };
             self.trace_op(Kind::ReplicaAsked, again, &[u32::from(member.0), 0, stood_for]);
-            self.trace_op(Kind::ReplicaAnswered, again, &[u32::from(member.0), 0]);
+            self.trace_answered(again, member, Answered::Ack);
         }
         self.keep_notes(again);
         self.send_to_holders(again);
@@ -660,7 +636,7 @@ impl Shard {
             return self.answer_refused(asker, spec.partition, spec.unsure(refusal));
         }
         let id = self.op_id();
-        self.trace_started(id, asker, 3, spec.partition, plan.tally.needed_of_each(), &spec.key);
+        self.trace_started(id, asker, Verb::Final, spec.partition, plan.tally.needed_of_each(), &spec.key);
         self.arm_deadline(id, spec.deadline);
         self.trace_stamped(id, spec.stamp);
         let partition = spec.partition;

@@ -202,14 +202,6 @@ impl Shard {
             Ack::Own { op } => self.on_put_answer(self.me(), op, answer),
         }
     }
-    pub(super) fn trace_merged(&mut self, key: &Bytes, partition: PartitionId, new: &Held, is_new: bool) {
-        if self.trace.on() {
-            let name = self.trace.string(self.now.mono, key);
-            let siblings = new.cell.siblings().len() as u32;
-            let payload = [u32::from(partition.0), name, siblings, u32::from(is_new)];
-            self.trace.emit(self.now.mono, Kind::CellMerged, &payload);
-        }
-    }
 }
 
 /// An acknowledgement, and the partition by which its receiver routes it.

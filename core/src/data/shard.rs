@@ -17,7 +17,7 @@ use super::transfer::{PullOp, Transfer};
 use super::waits::{Decided, Until, Waiter, Waits};
 use super::{Op, Refusal, Reply, Request, RequestId};
 use crate::base::BTreeMap;
-use crate::base::trace::{Kind, Trace, split};
+use crate::base::trace::Trace;
 use crate::base::{Epoch, Kept, KeyspaceId, MemberId, Micros, Now, PartitionId, Random, hash_key};
 use crate::lsm::{self, Lookup};
 use crate::message::{DataMessage, PAGE_COUNT_MAX, RefusedWhy, WriteAnswer};
@@ -598,11 +598,6 @@ impl Shard {
     pub(super) fn is_waiting_for(&self, engine_key: &Bytes) -> bool {
         !self.waiting.is_empty() && self.waiting.contains_key(engine_key)
     }
-    pub(super) fn trace_memory_read(&mut self) {
-        if self.trace.on() {
-            self.trace_engine([lsm::Event::Read { step: lsm::ReadStep::Memory, table: 0 }]);
-        }
-    }
     fn on_read_done(&mut self, engine_key: &Bytes, done: lsm::ReadDone) {
         let lookup = self.store.get(engine_key);
         if !self.store.db().is_current(&done)
@@ -780,40 +775,6 @@ impl Shard {
     pub(super) fn saw_epoch(&mut self, from: MemberId, epoch: Epoch) {
         if epoch > self.epoch() {
             self.out.push_back(Output::SawEpoch { from, epoch });
-        }
-    }
-    /// Records an event about an operation: its number as two words, then `rest`.
-    pub(super) fn trace_op(&mut self, kind: Kind, op: OpId, rest: &[u32]) {
-        if self.trace.on() {
-            self.trace.emit_parts(self.now.mono, kind, &split(op), rest);
-        }
-    }
-    /// Records what the engine did.
-    fn trace_engine(&mut self, events: impl IntoIterator<Item = lsm::Event>) {
-        let short = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-        let mut emit = |kind, payload: &[u32]| self.trace.emit(self.now.mono, kind, payload);
-        for event in events {
-            match event {
-                lsm::Event::Appended { bytes, records } => {
-                    emit(Kind::LogAppended, &[short(bytes), short(records)]);
-                }
-                lsm::Event::Synced(through) => emit(Kind::LogSynced, &split(through.0)),
-                lsm::Event::Frozen { bytes } => emit(Kind::MemtableFrozen, &[short(bytes)]),
-                lsm::Event::Flushed { table, entries, bytes } => {
-                    emit(Kind::TableFlushed, &[short(table), short(entries), short(bytes)]);
-                }
-                lsm::Event::Compacted { level, tables_in, tables_out } => {
-                    emit(Kind::Compacted, &[u32::from(level), tables_in, tables_out]);
-                }
-                lsm::Event::Read { step, table } => emit(Kind::ReadStep, &[step as u32, short(table)]),
-            }
-        }
-    }
-    /// Records an event; `key` becomes the word that names it, put last.
-    pub(super) fn trace_key(&mut self, kind: Kind, words: &[u32], key: &[u8]) {
-        if self.trace.on() {
-            let key = self.trace.string(self.now.mono, key);
-            self.trace.emit_parts(self.now.mono, kind, words, &[key]);
         }
     }
     /// The most records of a page that answers a peer.

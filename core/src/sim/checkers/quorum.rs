@@ -2,7 +2,7 @@
 //! an operation before it was called done.
 
 use super::Voters;
-use crate::base::trace::{Kind, Record, join};
+use crate::base::trace::{Answered, Ended, Kind, Record, Verb, join};
 use crate::base::{BTreeMap, BTreeSet};
 use crate::base::{MemberId, Micros, PartitionId};
 use crate::sim::verdict::{Checker, Violation};
@@ -66,14 +66,14 @@ impl QuorumChecker {
     ) -> Option<Violation> {
         let name = (record.node, op_of(record));
         match (record.kind, record.payload) {
-            (Kind::RequestStarted, [_, _, verb @ (0 | 1 | 3), partition, ..]) => {
+            (Kind::RequestStarted, [_, _, verb, partition, ..]) if *verb != Verb::Forward as u32 => {
                 if self.running.len() >= RUNNING_MAX {
                     self.running.pop_first();
                 }
                 let running = Running {
                     partition: *partition as u16,
-                    is_write: *verb != 0,
-                    is_final: *verb == 3,
+                    is_write: *verb != Verb::Read as u32,
+                    is_final: *verb == Verb::Final as u32,
                     ..Running::default()
                 };
                 self.running.insert(name, running);
@@ -88,12 +88,14 @@ impl QuorumChecker {
             }
             (Kind::ReplicaAnswered, [_, _, member, answer, ..]) => {
                 if let Some(running) = self.running.get_mut(&name) {
-                    let is_yes =
-                        if running.is_write { [0, 5].contains(answer) } else { [1, 2].contains(answer) };
-                    if is_yes {
+                    let yes = match running.is_write {
+                        true => [Answered::Ack, Answered::Outrun],
+                        false => [Answered::Absent, Answered::Cell],
+                    };
+                    if yes.iter().any(|yes| *answer == *yes as u32) {
                         running.voters.insert(*member);
                     }
-                    running.is_outrun |= running.is_write && *answer == 5;
+                    running.is_outrun |= running.is_write && *answer == Answered::Outrun as u32;
                 }
             }
             (kind @ (Kind::Restamped | Kind::PlannedAgain), [_, _, low, high, ..]) => {
@@ -122,11 +124,13 @@ impl QuorumChecker {
             }
             (Kind::RequestEnded, [_, _, outcome, ..]) => {
                 let running = self.running.remove(&name)?;
-                if let Some(stamp) = running.stamp.filter(|_| *outcome == 0) {
+                if let Some(stamp) = running.stamp.filter(|_| *outcome == Ended::Done as u32) {
                     self.voters.note(stamp, &running.voters);
                 }
                 let needed = needed(PartitionId(running.partition))?;
-                return (*outcome == 0).then(|| running.judge(record.time, name, needed)).flatten();
+                return (*outcome == Ended::Done as u32)
+                    .then(|| running.judge(record.time, name, needed))
+                    .flatten();
             }
             _ => {}
         }
