@@ -216,7 +216,6 @@ export const en = {
   "inside.noTables": "No table yet: the memtable holds it all.",
   "inside.tablesLabel": "Tables on the axis of keys, level by level",
   "inside.read": "Read path for {key}",
-  "inside.readSampled": "Last sampled read",
   "inside.noRead": "Select a key to see how it would be read here.",
   "inside.repair": "Repair",
   "inside.agree": "roots agree",

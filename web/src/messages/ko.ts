@@ -232,7 +232,6 @@ export const ko = translated({
   "inside.noTables": "아직 SSTable이 없어요. 모두 멤테이블에 있어요.",
   "inside.tablesLabel": "키 축 위의 테이블, 레벨별",
   "inside.read": "읽기 경로: {key}",
-  "inside.readSampled": "최근 표본 읽기",
   "inside.noRead": "키를 고르면 여기서 어떻게 읽는지 보여요.",
   "inside.repair": "복구",
   "inside.agree": "루트 일치",

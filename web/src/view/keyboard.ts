@@ -63,10 +63,16 @@ function act(view: ViewContext, event: KeyboardEvent): boolean {
       actions.setView(scene.view === "request" ? "cluster" : "request");
       return true;
     case "t":
-      ui.isTable = !ui.isTable;
+      // From another view, it is the table that is asked for.
+      ui.isTable = scene.view === "request" || !ui.isTable;
+      actions.setView("cluster");
       return true;
     case "m":
       ui.isMerging = !isLive && (scene.keyPicture?.siblings.length ?? 0) > 1;
+      if (ui.isMerging) {
+        actions.setView("cluster");
+        ui.tab = "key";
+      }
       return ui.isMerging;
     case "/":
       actions.setView("cluster");

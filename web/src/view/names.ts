@@ -1,7 +1,7 @@
 /** How nodes, times and sizes are called on the page. */
 import type { NodeState, NodeSummary } from "kvorum";
 import { decimal, lookUp, number, t } from "../messages/index.svelte.ts";
-import type { Mode, RequestModel, Scene, Verb } from "../model/scene.ts";
+import type { Mode, Scene, Verb } from "../model/scene.ts";
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
@@ -90,25 +90,4 @@ export function bare(value: number, digits: number): string {
 
 export function shortDigest(digest: string): string {
   return (digest.slice(0, 12).match(/.{1,4}/g) ?? []).join(" ");
-}
-
-/** Votes that had come when it was decided: what comes later changes nothing. Of one that is not done, all. */
-export function countedVotes(request: RequestModel): number {
-  const at = decidedAt(request);
-  return at === null ? request.votes.length : request.votes.filter((vote) => vote.atUs <= at).length;
-}
-
-/** Votes of fallbacks among those. */
-export function hintedVotes(request: RequestModel): number {
-  const at = decidedAt(request);
-  return request.votes.filter((vote) => vote.hinted && (at === null || vote.atUs <= at)).length;
-}
-
-/**
- * The vote with which it was done: the last before the end that its coordinator tells of, or its entry. Whether a quorum was met is never
- * counted here: while partitions move it takes more votes than W, and a request may fail whatever it has.
- */
-export function decidedAt(request: RequestModel): number | null {
-  const end = request.decidedUs ?? (request.outcome === "done" ? request.endedUs : null);
-  return end === null ? null : (request.votes.findLast((vote) => vote.atUs <= end)?.atUs ?? null);
 }

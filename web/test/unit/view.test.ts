@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { KeyPicture } from "kvorum";
 import type { RequestModel, Scene } from "../../src/model/scene.ts";
-import { countedVotes, decidedAt } from "../../src/view/names.ts";
+import { countedVotes, decidedAt } from "../../src/view/votes.ts";
 import { isAllDown, Memory } from "../../src/view/remember.ts";
 import { cluster } from "./pictures.ts";
 

@@ -1,9 +1,10 @@
 /** What stands at the end of each row of the walk: where the copy of the selected key is. */
 import type { KeyPicture, WalkStep } from "kvorum";
 import { t } from "../../messages/index.svelte.ts";
-import type { Leg, RequestModel, Scene } from "../../model/scene.ts";
+import type { RequestModel, Scene } from "../../model/scene.ts";
 import type { Role } from "../glyphs.ts";
 import { isDown, nameIn } from "../names.ts";
+import { isOpen } from "../votes.ts";
 
 export interface Status {
   readonly text: string;
@@ -45,8 +46,6 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
   }
   return { text: t(scene.mode === "live" ? "copy.same" : "copy.stored"), role: "owner" };
 }
-
-const isOpen = (leg: Leg): boolean => leg.answeredUs === null && leg.syncedUs === null;
 
 /**
  * A fallback that keeps a hint of the key, or that the request on it has asked and that has not answered. One that is Down

@@ -1,7 +1,8 @@
 /** Why it went as it did: at most four paragraphs, each made of what the request's own events say. */
 import { decimal, list, lookUp, number, t } from "../../messages/index.svelte.ts";
 import type { RequestModel, Scene } from "../../model/scene.ts";
-import { decidedAt, nameIn, namesIn, verbName } from "../names.ts";
+import { nameIn, namesIn, verbName } from "../names.ts";
+import { awaited, decidedAt, lastDown } from "../votes.ts";
 
 export interface Why {
   readonly title: string;
@@ -33,10 +34,7 @@ function fallback(scene: Scene, request: RequestModel): Why[] {
   }
   const target = leg.standsFor;
   const holes = { node: nameIn(scene, leg.node), owner: nameIn(scene, target) };
-  const reporters = scene.marks.reduce<readonly number[]>(
-    (found, mark) => (mark.kind === "down" && mark.of === target && mark.atUs <= leg.askedUs ? mark.reporters : found),
-    [],
-  );
+  const reporters = lastDown(scene, target, leg.askedUs)?.reporters ?? [];
   const text = reporters.length === 0 ? t("why.askedText", holes) : t("why.askedBy", { ...holes, reporters: list(namesIn(scene, reporters)) });
   return [{ title: t("why.asked", { node: holes.node }), text }];
 }
@@ -59,7 +57,7 @@ function outcome(scene: Scene, request: RequestModel): Why {
     case "unknown":
       return { title: t("why.unknown"), text: t("why.unknownText", { votes, needed }) };
     case "running": {
-      const open = request.legs.filter((leg) => leg.answeredUs === null).map((leg) => leg.node);
+      const open = awaited(request, "open");
       return { title: t("why.running"), text: t("why.runningText", { votes, needed, open: list(namesIn(scene, open)) || t("tally.nobody") }) };
     }
   }
