@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { KeyPicture, WalkStep } from "kvorum";
 import { boxOf, discsOf, placeLabels, spotsOf } from "../../src/view/geometry/labels.ts";
-import { freePart, layLane, type LaneMark } from "../../src/view/geometry/lane.ts";
+import { layFrames, type Span } from "../../src/view/geometry/frames.ts";
+import { layLane, type LaneMark } from "../../src/view/geometry/lane.ts";
 import { meets, nodePoints, stageLayout } from "../../src/view/geometry/stage.ts";
 import { routeRequests, stopRole, walkLayout, walkOf } from "../../src/view/geometry/walk.ts";
 
@@ -75,10 +76,45 @@ describe("a lane", () => {
     expect(laid.length).toBeLessThan(120);
     expect(Math.max(...laid.flatMap(({ xs }) => xs))).toBeLessThan(900 + 60);
   });
+});
 
-  it("finds the widest part that is free", () => {
-    expect(freePart(0, 100, [{ from: 20, to: 30 }, { from: 25, to: 40 }])).toEqual({ from: 40, to: 100 });
-    expect(freePart(0, 100, [])).toEqual({ from: 0, to: 100 });
+describe("frames of cuts", () => {
+  const frameRules = { left: 100, right: 900, widthOf, countOf: (spans: readonly Span[]) => `${String(spans.length)} cuts` };
+  const cut = (from: number, to: number, text = "cut: a from b"): Span => ({ from, to, text, isBad: true });
+  const said = (spans: Span[]): (string | undefined)[] => layFrames(spans, frameRules).map(({ words }) => words?.text);
+
+  it("have their words inside, or behind them", () => {
+    expect(layFrames([cut(100, 300), cut(400, 410)], frameRules).map(({ words }) => [words?.anchor, words?.x])).toEqual([["middle", 200], ["start", 415]]);
+    expect(layFrames([cut(880, 890)], frameRules)[0]?.words).toMatchObject({ anchor: "end", x: 875 });
+  });
+
+  it("are counted where they overlap or have no room", () => {
+    expect(said([cut(100, 300), cut(200, 400, "cut: c from d")])).toEqual(["2 cuts"]);
+    expect(said([cut(100, 110), cut(120, 130), cut(600, 610)])).toEqual(["2 cuts", "cut: a from b"]);
+    // The same between the same two is one, however often it was said.
+    expect(said([cut(100, 300), cut(200, 400)])).toEqual(["cut: a from b"]);
+  });
+
+  it("lie on nothing, whatever happens, and none goes without words", () => {
+    let state = 11;
+    const next = (most: number): number => (state = (state * 1_103_515_245 + 12_345) % 2_147_483_648) % most;
+    for (let round = 0; round < 500; round += 1) {
+      const spans = Array.from({ length: 1 + next(20) }, () => {
+        const from = 100 + next(790);
+        return cut(from, Math.min(900, from + 4 + next(90)), `cut: ${NAMES[next(9)] ?? ""} from b`);
+      });
+      const laid = layFrames(spans, frameRules);
+      expect(laid.flatMap((group) => group.spans)).toHaveLength(spans.length);
+      const covered = laid.flatMap(({ frames, words }) => {
+        expect(words).not.toBeNull();
+        const own = frames.map(({ from, to }) => ({ from, to }));
+        if (words === null || words.anchor === "middle") return own;
+        return [...own, words.anchor === "end" ? { from: words.x - words.width, to: words.x } : { from: words.x, to: words.x + words.width }];
+      });
+      covered.sort((a, b) => a.from - b.from).forEach((one, index, all) => {
+        expect((all[index - 1]?.to ?? 0) <= one.from, JSON.stringify({ spans, laid })).toBe(true);
+      });
+    }
   });
 });
 
