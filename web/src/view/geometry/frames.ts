@@ -65,26 +65,28 @@ function worded(groups: readonly (readonly Span[])[], { widthOf, countOf, left, 
   let free = left;
   for (const [index, spans] of groups.entries()) {
     const frames = framesOf(spans);
-    const texts = [...new Set(spans.map((span) => span.text))];
-    const text = texts.length === 1 && frames.length === 1 ? (texts[0] ?? "") : countOf(spans);
-    const width = widthOf(text);
+    const said = [...new Set(spans.map((span) => span.text))];
+    const texts = [...(said.length === 1 && frames.length === 1 ? said : []), countOf(spans)];
     const widest = frames.reduce((best, frame) => (frame.to - frame.from > best.to - best.from ? frame : best));
     const [first, last] = [frames[0]?.from ?? 0, frames.at(-1)?.to ?? 0];
     const next = groups[index + 1]?.[0]?.from ?? Infinity;
-    let words: FrameGroup["words"] = null;
-    if (width + 2 * AIR <= widest.to - widest.from) {
-      words = { text, width, x: (widest.from + widest.to) / 2, anchor: "middle" };
-    } else if (last + AIR + width + AIR <= Math.min(next, right + AIR)) {
-      words = { text, width, x: last + AIR, anchor: "start" };
-    } else if (first - AIR - width >= free) {
-      words = { text, width, x: first - AIR, anchor: "end" };
-    } else if (index + 1 < groups.length) {
-      return { placed, crowded: index };
-    } else if (index > 0) {
-      return { placed, crowded: index - 1 };
+    const words = texts
+      .map((text): FrameGroup["words"] => {
+        const width = widthOf(text);
+        if (width + 2 * AIR <= widest.to - widest.from) {
+          return { text, width, x: (widest.from + widest.to) / 2, anchor: "middle" };
+        }
+        if (last + AIR + width + AIR <= Math.min(next, right + AIR)) {
+          return { text, width, x: last + AIR, anchor: "start" };
+        }
+        return first - AIR - width >= free ? { text, width, x: first - AIR, anchor: "end" } : null;
+      })
+      .find((one) => one !== null) ?? null;
+    if (words === null && groups.length > 1) {
+      return { placed, crowded: Math.min(index, groups.length - 2) };
     }
     placed.push({ frames, spans, isBad: spans.some((span) => span.isBad), words });
-    free = (words?.anchor === "start" ? words.x + width : last) + 2 * AIR;
+    free = (words?.anchor === "start" ? words.x + words.width : last) + 2 * AIR;
   }
   return { placed, crowded: null };
 }

@@ -39,6 +39,8 @@ export interface WalkLayout {
   /** Too many partitions to see one: no line runs along them. */
   readonly isFanned: boolean;
   readonly name: (Point & { text: string; anchor: "start" | "middle" | "end" }) | null;
+  /** By its words and the name of the key. */
+  readonly taken: readonly Box[];
 }
 
 export interface WalkSubject {
@@ -121,18 +123,36 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
       word: word(layout, angle, radius, subject.widthOf(role, one)),
     };
   });
+  const worded = apart(stops);
   const last = stops.at(-1);
   const first = stops[0];
   const half = isSpread ? (STOP_SPACE / 2 / radius) * (180 / Math.PI) : step / 2;
+  const label = name(layout, worded, subject.nodes, radius, key.key);
   return {
-    stops,
+    stops: worded,
     from: first === undefined ? 0 : first.angle - half,
     to: last === undefined ? 0 : last.angle + half + (isSpread ? 0 : 1.2),
     radius,
     isSpread,
     isFanned,
-    name: name(layout, stops, subject.nodes, radius, key.key),
+    name: label,
+    taken: [...worded.flatMap((stop) => (stop.word === null ? [] : [wordsOf(stop, stop.word)])), ...(label === null ? [] : [wordBox({ x: label.x, y: label.y - 5 }, label.anchor, nameWidth(label.text), 9, 9, 4)])],
   };
+}
+
+const wordsOf = ({ wordWidth }: Stop, { x, y, anchor }: NonNullable<Stop["word"]>): Box => wordBox({ x, y: y - 4 }, anchor, wordWidth, 7);
+
+/** Words that would lie on a stop or on the words of one before are left to the list. */
+function apart(stops: readonly Stop[]): Stop[] {
+  const taken = stops.map(({ point }) => around(point, STOP_RADIUS + 1));
+  return stops.map((stop) => {
+    const box = stop.word === null ? null : wordsOf(stop, stop.word);
+    if (box === null || taken.some((other) => meets(other, box))) {
+      return { ...stop, word: null };
+    }
+    taken.push(box);
+    return stop;
+  });
 }
 
 /** An arc has the letter of its primary, so it takes the role of that stop and of no other. */
@@ -198,6 +218,9 @@ function word(layout: StageLayout, angle: number, radius: number, width: number)
 /** What is written of a key, by the width of one character of it. */
 const NAME = { length: 28, least: 5 } as const;
 
+/** Of the name of a key beside the ring. */
+const nameWidth = (text: string): number => labelWidth(text) * 1.36;
+
 /** As much of a name as fits, with a sign that there is more; `null` if that would say nothing. */
 function shorten(text: string, width: number, widthOf: (text: string) => number): string | null {
   const letters = [...text];
@@ -221,8 +244,8 @@ function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point
   if (layout.compact) {
     return smallName(layout, stops, nodes, key);
   }
-  const widthOf = (text: string): number => labelWidth(text) * 1.36;
-  const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
+  const widthOf = nameWidth;
+  const taken = stops.flatMap((stop) => [around(stop.point, STOP_RADIUS + 3), ...(stop.word === null ? [] : [wordsOf(stop, stop.word)])]);
   taken.push(...numerals(layout));
   const spots = [...spotsBeside(layout, first, radius, false), ...spotsBeside(layout, stops.at(-1) ?? first, radius, true)];
   // Whole at any spot rather than a part of it at the first.
