@@ -42,7 +42,7 @@ const CROWDED_NODES_MIN = 8;
 const SPACED_NODES_MAX = 24;
 const MATRIX = { left: 24, top: 86, row: 17, head: 18, title: 152, line: 17, linesMax: 4, clear: 12 } as const;
 const LANDED_HEIGHT = 108;
-const QUORUM = { top: 62, seats: 128, bottom: 210, label: 34, text: 88 } as const;
+const QUORUM = { top: 62, seats: 128, bottom: 210, label: 34, text: 82 } as const;
 /** The rows of faults from the top of their title on, and the longest two of them. */
 const FAULTS = { top: 200, width: 94, longTop: 106, longWidth: 142 } as const;
 /** Outside the dial: a stop of the walk and a little air; where stops are fanned, a leader too. */
@@ -87,7 +87,7 @@ function fullLayout(input: StageInput): StageLayout {
   const isTracked = partitionCount > LETTERED_PARTITIONS_MAX;
   const outside = isTracked ? 16 : 0;
   const room = height - COMPOSER_HEIGHT - 30;
-  const centre = { x: width / 2 + (isTracked ? 14 : 8), y: COMPOSER_HEIGHT + room / 2 + (isTracked ? 6 : 2) };
+  const centre = { x: width / 2 + (isTracked ? 14 : 2), y: COMPOSER_HEIGHT + room / 2 + (isTracked ? 6 : 2) };
   const { corners, solid } = cornersOf(input);
   const wanted = Math.min((height - 148) / 2 + 2, (width - 176) / 2) - outside;
   const reach = isTracked ? WALK_REACH.fanned : WALK_REACH.plain;
