@@ -40,7 +40,7 @@ const NODE_RADIUS_MIN = 8;
 const CROWDED_NODES_MIN = 8;
 /** More nodes than this stand as far out as routes let them. */
 const SPACED_NODES_MAX = 24;
-const MATRIX = { left: 24, top: 86, row: 17, head: 18, title: 152, line: 17, linesMax: 4, clear: 12 } as const;
+const MATRIX = { left: 24, top: 86, row: 17, head: 18, title: 152, gap: 6, line: 17, linesMax: 4, clear: 12 } as const;
 const LANDED_HEIGHT = 108;
 const QUORUM = { top: 62, seats: 128, bottom: 210, label: 34, text: 82 } as const;
 /** The rows of faults from the top of their title on, and the longest two of them. */
@@ -223,15 +223,15 @@ function matrixEnd(nodeCount: number): number {
 }
 
 /** What the ring leaves for those sentences: so many pixels wide, so many lines. */
-export function matrixRoom({ centre, radius: dial }: StageLayout, nodeCount: number, isWalkNear = false): { width: number; lines: number } {
-  // Words of the walk keep off the corner by themselves; its stops stand where their arcs are.
-  const radius = dial + (isWalkNear ? WALK_REACH.plain - MATRIX.clear : 0);
-  const from = matrixEnd(nodeCount);
+export function matrixRoom({ centre, radius }: StageLayout, nodeCount: number, isWalkNear = false): { width: number; lines: number } {
+  const from = matrixEnd(nodeCount) + MATRIX.gap;
   // The numeral of the ring's quarter stands level with its centre.
   const lines = Math.max(1, Math.min(MATRIX.linesMax, Math.floor((centre.y - 12 - from) / MATRIX.line)));
   const rise = Math.max(0, centre.y - from - lines * MATRIX.line);
-  const edge = centre.x - Math.sqrt(Math.max(0, radius * radius - rise * rise));
-  return { lines, width: Math.max(64, Math.floor(edge - MATRIX.left - MATRIX.clear)) };
+  // Words of the walk keep off the corner by themselves; its stops stand where their arcs are.
+  const reach = radius + (isWalkNear ? WALK_REACH.plain : 0);
+  const edge = centre.x - Math.sqrt(Math.max(0, reach * reach - rise * rise)) - (isWalkNear ? 2 : MATRIX.clear);
+  return { lines, width: Math.max(64, Math.floor(edge - MATRIX.left)) };
 }
 
 /** Lies on the stage and in no corner. */
