@@ -23,20 +23,22 @@ const CROWDED_MIN = 8;
 /** Above so many, only nodes that have something to say are named, and every few to find one's way by. */
 export const THINNED_MIN = 12;
 const LANDMARKS = 10;
-const INNER_RADIUS_MIN = 150;
+const INNER_RADIUS_MIN = 170;
 /** A disc this small has no room for its name. */
 export const LETTERED_RADIUS_MIN = 9;
 
 export function placeLabels(layout: StageLayout, words: readonly Words[], discs: readonly Box[]): ReadonlyMap<number, Spot> {
   const placed = new Map<number, Spot>();
   const taken: Box[] = [];
+  // Of few nodes words keep off their own disc too; between many, they may touch it.
+  const hasRoom = discs.length <= CROWDED_MIN;
   for (const { node, widths, spots } of words) {
     const free = spots.filter((one) => {
       const box = boxOf(one, widths);
-      return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => index !== node && meets(box, disc));
+      return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => (index !== node || hasRoom) && meets(box, disc));
     });
-    // Rather on the dial than nowhere.
-    const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? free[0];
+    // Rather on the dial than nowhere, if that has room beside other things.
+    const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? (isSmall(layout) ? undefined : free[0]);
     if (spot !== undefined) {
       placed.set(node, spot);
       taken.push(boxOf(spot, widths));
@@ -44,6 +46,8 @@ export function placeLabels(layout: StageLayout, words: readonly Words[], discs:
   }
   return placed;
 }
+
+const isSmall = ({ radius, compact }: StageLayout): boolean => radius < INNER_RADIUS_MIN && !compact;
 
 /** Not on the arcs of the dial, which have letters of their own. */
 function isInside({ centre, radius, band }: StageLayout, box: Box): boolean {
@@ -90,7 +94,7 @@ export function spotsOf(layout: StageLayout, point: Point, node: number, count: 
     return inner;
   }
   // Of a small ring that is where all links cross, and nobody could tell whose words those are.
-  if (layout.radius < INNER_RADIUS_MIN && !layout.compact) {
+  if (isSmall(layout)) {
     inner.length = 0;
   }
   if (angle < 20 || angle > 340) {

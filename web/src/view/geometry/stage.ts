@@ -48,7 +48,7 @@ const FAULTS = { top: 200, width: 94, longTop: 106, longWidth: 142 } as const;
 /** Outside the dial: a stop of the walk and a little air; where stops are fanned, a leader too. */
 const WALK_REACH = { plain: 27, fanned: 46 } as const;
 /** Rather the walk of some keys near a corner than a ring that nobody can read. */
-const SHRUNK_MIN = 0.84;
+const SHRUNK_MIN = 0.78;
 /** Below this radius nodes have less than the drawing's room. */
 const ROOMY_RADIUS = 176;
 const LETTERED_RADIUS = 122;
@@ -58,6 +58,8 @@ const FACTS = { width: 84, height: 50 } as const;
 export const LETTERED_PARTITIONS_MAX = 128;
 export const TRACKED_NODES_MAX = 5;
 export const TRACK_WIDTH = 9;
+/** A track of a small ring is such a part of its radius. */
+const TRACK_PARTS = 20;
 
 export interface StageInput {
   readonly width: number;
@@ -95,20 +97,22 @@ function fullLayout(input: StageInput): StageLayout {
   const radius = Math.max(60 - outside, Math.min(wanted, Math.max(clear, wanted * SHRUNK_MIN)));
   const k = radius / RADIUS_UNIT;
   const tracks = Math.min(nodeCount, TRACKED_NODES_MAX);
-  const band = isTracked ? TRACK_WIDTH * (nodeCount > TRACKED_NODES_MAX ? 2 : tracks) : radius < LETTERED_RADIUS ? 12 : 20;
+  const band = isTracked ? Math.min(TRACK_WIDTH, radius / TRACK_PARTS) * (nodeCount > TRACKED_NODES_MAX ? 2 : tracks) : radius < LETTERED_RADIUS ? 12 : 20;
   const lack = Math.max(0, ROOMY_RADIUS - radius);
-  const outer = radius - (isTracked ? 45 : band) - (lack > 0 ? 6 : 8);
+  const drawn = isTracked ? [204, 194, 184, 174].map((r) => (r * radius) / 244) : [232, 219, 206, 193].map((r) => r * k);
+  const isTight = lack > 0 || (drawn[0] ?? 0) > radius - band - 4;
+  const outer = radius - (isTracked && !isTight ? 45 : band) - (isTight ? 6 : 8);
   const ring = 144 * k - lack * 0.1;
   // The gauge of a node stays off the routes, and those off the dial.
-  const size = lack > 0 && !isTracked ? Math.max(11, Math.min(26 * 0.9, outer - 12 - ring - 8)) : 26 * Math.max(k, 0.9);
+  const size = isTight ? Math.max(11, Math.min(26 * Math.max(k, 0.9), outer - 12 - ring - 8)) : 26 * Math.max(k, 0.9);
   return {
     width,
     height,
     centre,
     radius,
     band,
-    ...nodeSizes({ count: nodeCount, ring, size, radius, outer, clear: lack > 0 ? 7 : 9 }),
-    ...(nodeCount > CROWDED_NODES_MIN || (lack > 0 && !isTracked) ? {} : { lanes: (isTracked ? [204, 194, 184, 174] : [232, 219, 206, 193]).map((r) => r * (isTracked ? radius / 244 : k)), corner: 10 }),
+    ...nodeSizes({ count: nodeCount, ring, size, radius, outer, clear: isTight ? 7 : 9 }),
+    ...(nodeCount > CROWDED_NODES_MIN || isTight ? {} : { lanes: drawn, corner: 10 }),
     gap: 10,
     compact: false,
     corners,
@@ -125,14 +129,14 @@ function cornersOf({ width, height, nodeCount, hasCorners, hasMatrix, landedWidt
     if (landedWidth !== undefined) {
       solid.push({ left: 0, top: 0, right: MATRIX.left + landedWidth + 8, bottom: LANDED_HEIGHT });
     } else if (hasMatrix) {
-      const right = MATRIX.left + MATRIX.head + nodeCount * MATRIX.row;
+      const right = MATRIX.left + MATRIX.head + nodeCount * matrixCell(nodeCount);
       solid.push({ left: 0, top: 0, right: MATRIX.title, bottom: MATRIX.top }, { left: 0, top: 0, right, bottom: matrixEnd(nodeCount) });
     }
     solid.push({ left: seatsLeft, top: 0, right: width, bottom: QUORUM.seats }, { left: width - MATRIX.left - QUORUM.text, top: 0, right: width, bottom: QUORUM.bottom });
     solid.push({ left: width - FAULTS.width, top: height - FAULTS.top, right: width, bottom: height }, { left: width - FAULTS.longWidth, top: height - FAULTS.longTop, right: width, bottom: height });
     corners.push(...solid, { left: width - 150, top: height - 205, right: width, bottom: height });
     if (hasMatrix && landedWidth === undefined) {
-      corners.push({ left: 0, top: 0, right: 60 + nodeCount * MATRIX.row, bottom: matrixEnd(nodeCount) + MATRIX.linesMax * MATRIX.line });
+      corners.push({ left: 0, top: 0, right: 60 + nodeCount * matrixCell(nodeCount), bottom: matrixEnd(nodeCount) + MATRIX.linesMax * MATRIX.line });
     }
   }
   // The legend.
@@ -219,7 +223,12 @@ export function meets(box: Box, other: Box): boolean {
 
 /** Of the table of who suspects whom in its corner: from the top of the stage to the sentences below it. */
 function matrixEnd(nodeCount: number): number {
-  return MATRIX.top + (nodeCount + 1) * MATRIX.row;
+  return MATRIX.top + (nodeCount + 1) * matrixCell(nodeCount);
+}
+
+/** Of that table beside the ring: more nodes take hardly more room. */
+export function matrixCell(nodeCount: number): number {
+  return nodeCount > 5 ? 15 : MATRIX.row;
 }
 
 /** What the ring leaves for those sentences: so many pixels wide, so many lines. */

@@ -100,6 +100,17 @@ export function requestPaths(axis: Axis, marks: readonly TimelineMark[], base: n
   return { tall, short, forked, forks };
 }
 
+/** Those of many places that keep a distance, from left to right. */
+export function thinned(xs: readonly number[], space: number): number[] {
+  const kept: number[] = [];
+  for (const x of [...xs].sort((a, b) => a - b)) {
+    if (x - (kept.at(-1) ?? -Infinity) >= space) {
+      kept.push(x);
+    }
+  }
+  return kept;
+}
+
 /** 0.1 to 100 on a logarithmic ruler. */
 export const SPEEDS: readonly number[] = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
 

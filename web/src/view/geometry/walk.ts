@@ -55,7 +55,9 @@ export interface WalkSubject {
   widthOf(role: StopRole, step: WalkStep): number;
 }
 
+/** Between stops that are fanned: as an angle, or more of a small ring, where discs would lie on each other. */
 const FAN_DEGREES = 5;
+const FAN_SPACE = { full: 19, compact: 15 } as const;
 /** Pixels between two numbered stops, and between smaller ones. */
 const STOP_SPACE = 23;
 const TAKEN_SPACE = 14;
@@ -103,8 +105,9 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   const arcs = steps.map((one) => (key.partition + ((one.partition - key.partition + partitionCount) % partitionCount) + 0.5) * step);
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
   const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 17 : 15);
+  const fan = Math.max(FAN_DEGREES, ((layout.compact ? FAN_SPACE.compact : FAN_SPACE.full) / radius) * (180 / Math.PI));
   const angles = isFanned
-    ? steps.map((_, index) => slotAngle(key) + (index - (steps.length - 1) / 2) * FAN_DEGREES)
+    ? steps.map((_, index) => slotAngle(key) + (index - (steps.length - 1) / 2) * fan)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
   const stops = steps.map((one, index): Stop => {
     const role = stopRole(one, subject);
@@ -127,7 +130,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   const last = stops.at(-1);
   const first = stops[0];
   const half = isSpread ? (STOP_SPACE / 2 / radius) * (180 / Math.PI) : step / 2;
-  const label = name(layout, worded, subject.nodes, radius, key.key);
+  const label = name(layout, worded, subject.nodes, radius, key.key, isFanned);
   return {
     stops: worded,
     from: first === undefined ? 0 : first.angle - half,
@@ -236,13 +239,13 @@ function shorten(text: string, width: number, widthOf: (text: string) => number)
   return null;
 }
 
-function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], radius: number, key: string): WalkLayout["name"] {
+function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], radius: number, key: string, isFanned: boolean): WalkLayout["name"] {
   const [first] = stops;
   if (first === undefined) {
     return null;
   }
   if (layout.compact) {
-    return smallName(layout, stops, nodes, key);
+    return smallName(layout, stops, nodes, key, isFanned);
   }
   const widthOf = nameWidth;
   const taken = stops.flatMap((stop) => [around(stop.point, STOP_RADIUS + 3), ...(stop.word === null ? [] : [wordsOf(stop, stop.word)])]);
@@ -288,7 +291,7 @@ function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number
 const around = ({ x, y }: Point, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
 
 /** On a phone: under the stops, above them, or beside them as far as there is room; on no disc, and not on the dial. */
-function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string): WalkLayout["name"] {
+function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string, isFanned: boolean): WalkLayout["name"] {
   const widthOf = (text: string): number => labelWidth(text) * 1.12;
   const discs = [...stops.map((stop) => around(stop.point, STOP_RADIUS)), ...nodes.map((node) => around(node, layout.nodeRadius + 3))];
   const stand = (box: Box, mayTouch = false): boolean => isFree(layout, box) && (mayTouch || !isOnDial(layout, box)) && !discs.some((disc) => meets(disc, box));
@@ -324,7 +327,8 @@ function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly 
       }
     }
   }
-  return found(true);
+  // Not on tracks, that are read as a whole: the sheet names the key.
+  return isFanned ? null : found(true);
 }
 
 /** A label may come near the dial's edge, and not lie on its arcs. */
