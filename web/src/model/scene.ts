@@ -80,7 +80,8 @@ export type TimelineMark =
   | { kind: "cut"; fromUs: number; toUs: number | null; one: number[]; other: number[] }
   | { kind: "slow"; fromUs: number; toUs: number | null; node: number; ms: number }
   | { kind: "loss"; fromUs: number; toUs: number | null; node: number }
-  | { kind: "crash"; fromUs: number; toUs: number | null; node: number }
+  /** `wiped`: its disk is gone as well; `paused`: it stands still and goes on as it was. */
+  | { kind: "crash"; how: "stopped" | "paused" | "wiped"; fromUs: number; toUs: number | null; node: number }
   | { kind: "request"; atUs: number; verb: Verb; number: number; siblings: boolean }
   | { kind: "suspected"; atUs: number; by: number; of: number }
   | { kind: "down"; atUs: number; of: number; reporters: number[] }

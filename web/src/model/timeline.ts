@@ -51,7 +51,8 @@ export class Timeline {
     switch (event.kind) {
       case "crashed":
         if (event.how === "paused") this.#paused.add(event.node);
-        return event.how === "wiped" ? undefined : this.#begin({ kind: "crash", fromUs: event.us, toUs: null, node: event.node });
+        if (event.how === "wiped") return this.#onWiped(event.us, event.node);
+        return this.#begin({ kind: "crash", how: event.how === "paused" ? "paused" : "stopped", fromUs: event.us, toUs: null, node: event.node });
       case "restarted":
         return this.#end("crash", event.node, event.us);
       case "slowed":
@@ -103,6 +104,14 @@ export class Timeline {
     if (spell === undefined) return;
     spell.toUs = us;
     this.#open.delete(name);
+    this.#isChanged = true;
+  }
+
+  /** Told of a node that has just stopped, or found at its start that its disk cannot be read. */
+  #onWiped(us: number, node: number): void {
+    const spell = this.#open.get(`crash ${node}`);
+    if (spell?.kind !== "crash") return this.#begin({ kind: "crash", how: "wiped", fromUs: us, toUs: null, node });
+    spell.how = "wiped";
     this.#isChanged = true;
   }
 

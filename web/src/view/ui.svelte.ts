@@ -2,7 +2,7 @@
 import { languages, show, type Language } from "../messages/index.svelte.ts";
 
 export type Theme = "dark" | "light";
-export type SheetTab = "key" | "request" | "node" | "members" | "faults";
+export type SheetTab = "key" | "request" | "node" | "members" | "faults" | "time";
 /** Above this speed, marks no longer flash: they would only flicker. */
 export const FLASH_SPEED_MAX = 10;
 
@@ -13,6 +13,8 @@ class Ui {
   /** Single keys act; some people's tools press keys for them. */
   areKeysOn = $state(true);
   isStill = $state(false);
+  /** The reader's own colours take the place of the theme's. */
+  isForced = $state(false);
   /** Of a message in flight. */
   selectedFlight = $state<number | null>(null);
   isMerging = $state(false);
@@ -21,11 +23,14 @@ class Ui {
   isPhone = $state(false);
   isWide = $state(true);
   isLow = $state(false);
+  /** Too low for the lanes of time below the ring: they are under a tab. */
+  isShort = $state(false);
 
   /** `asked` is a language that the link asks for. */
   start(asked: Language | null): () => void {
     const light = matchMedia("(prefers-color-scheme: light)");
     const still = matchMedia("(prefers-reduced-motion: reduce)");
+    const forced = matchMedia("(forced-colors: active)");
     const stored = read("kvorum.theme");
     this.theme = stored === "dark" || stored === "light" ? stored : light.matches ? "light" : "dark";
     this.areKeysOn = read("kvorum.keys") !== "off";
@@ -37,9 +42,11 @@ class Ui {
       this.isNarrow = innerWidth < 1276 || innerHeight < 710;
       this.isWide = innerWidth >= 1400;
       this.isLow = innerHeight <= 840;
+      this.isShort = innerHeight < 640;
     };
     const follow = (): void => {
       this.isStill = still.matches;
+      this.isForced = forced.matches;
       if (read("kvorum.theme") === null) {
         this.theme = light.matches ? "light" : "dark";
       }
@@ -49,10 +56,12 @@ class Ui {
     addEventListener("resize", resize);
     light.addEventListener("change", follow);
     still.addEventListener("change", follow);
+    forced.addEventListener("change", follow);
     return () => {
       removeEventListener("resize", resize);
       light.removeEventListener("change", follow);
       still.removeEventListener("change", follow);
+      forced.removeEventListener("change", follow);
     };
   }
 

@@ -45,6 +45,53 @@ async function attached(options = {}) {
 const LOST = /WebSocket|ERR_CONNECTION|Failed to load resource|Failed to fetch/i;
 
 describe("a page that a node serves", { timeout: 150_000 }, () => {
+  it("keeps the name of a key off the words in its corners, wherever the key is", async () => {
+    for (const [width, height] of [[1440, 900], [1280, 800]]) {
+      const { page, close } = await attached({ width, height });
+      await act(page, "selectNode", 1);
+      let named = 0;
+      for (let number = 0; number < 24; number++) {
+        const key = `a rather long name of a key: ${number}`;
+        await act(page, "selectKey", key);
+        await shows(page, (key) => window.kvorum.scene.keyPicture?.key === key, key);
+        const [names, corners] = await page.evaluate(() =>
+          ["[data-key-name]", ".corner div, .corner .quorum svg"].map((selector) =>
+            [...document.querySelectorAll(selector)].map((element) => {
+              const { left, top, right, bottom } = element.getBoundingClientRect();
+              return { left, top, right, bottom, text: element.textContent };
+            }),
+          ),
+        );
+        named += names.length;
+        assert(corners.length >= 4);
+        for (const name of names) {
+          for (const corner of corners) {
+            const isClear = name.right <= corner.left || corner.right <= name.left || name.bottom <= corner.top || corner.bottom <= name.top;
+            assert(isClear, `${width}: ${JSON.stringify({ name, corner })}`);
+          }
+        }
+      }
+      assert(named > 12, `${named} of 24 are named`);
+      await close();
+    }
+  });
+
+  it("says beside its field what is wrong with a key that is looked up", async () => {
+    const { page, close } = await attached();
+    const field = page.locator("#live-key");
+    await field.fill("k".repeat(65_536));
+    await field.press("Enter");
+    const said = page.locator("#live-key-trouble");
+    await said.waitFor();
+    assert.match(await said.innerText(), /65,535/);
+    assert.equal(await field.getAttribute("aria-invalid"), "true");
+    assert.doesNotMatch(await page.locator("[data-stage]").innerText(), /65,535/);
+    await field.fill("k");
+    await field.press("Enter");
+    await said.waitFor({ state: "detached" });
+    await close();
+  });
+
   it("shows the live cluster, what is written to it, and where a key lies", async () => {
     const { page, close } = await attached();
     const scene = await sceneOf(page);

@@ -107,7 +107,7 @@ function formed(page) {
 const linked = (options) => `${stand.site.page}#v1.${deflateRawSync(JSON.stringify({ seed: "7", options })).toString("base64url")}`;
 
 describe("in every window", { timeout: 180_000 }, () => {
-  const SIZES = [[1440, 900], [1280, 800], [1280, 720], [1200, 700], [1024, 768], [900, 560], [390, 844], [360, 640], [844, 390], [640, 400], [360, 480], [320, 400]];
+  const SIZES = [[1440, 900], [1280, 800], [1280, 720], [1200, 700], [1024, 768], [1100, 500], [900, 560], [900, 430], [390, 844], [360, 640], [844, 390], [640, 400], [360, 480], [320, 400]];
 
   it("everything that can be done can be reached, and the document is no larger than the window", async () => {
     const { page, close } = await open(stand.browser, stand.site.page);
@@ -159,9 +159,33 @@ describe("in every window", { timeout: 180_000 }, () => {
           assert.ok(box.right > box.left && box.left >= 0 && box.right <= width && box.top >= line.top && box.bottom <= line.bottom + 1, `${language} ${width}: ${box.text}`);
         }
         assert.deepEqual(overlaps(said), [], `${language} ${width}`);
+        assert.ok(line.top > 0 && line.bottom <= height + 1, `${language} ${width} × ${height}: in sight`);
       }
     }
     await close();
+  });
+
+  it("of a low one, gauges and routes keep off the dial, and the lanes of time are under a tab", async () => {
+    for (const [width, height] of [[1100, 500], [1280, 550], [900, 430]]) {
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
+      await act(page, "pause");
+      await formed(page);
+      const [dial, discs] = await page.evaluate(() => {
+        const of = (circle) => {
+          const { left, top, right, bottom } = circle.getBoundingClientRect();
+          return { x: (left + right) / 2, y: (top + bottom) / 2, radius: (right - left) / 2 };
+        };
+        const band = document.querySelector("[data-stage] svg circle");
+        // What a node keeps free of lines has its gauge within.
+        const nodes = [...document.querySelectorAll("[data-stage] svg.pass g > circle:first-child")].map(of);
+        return [{ ...of(band), band: Number(band.getAttribute("stroke-width")) }, nodes];
+      });
+      assert.equal(discs.length, 5);
+      for (const { x, y, radius } of discs) assert.ok(Math.hypot(x - dial.x, y - dial.y) + radius <= dial.radius - dial.band / 2, `${width} × ${height}: ${JSON.stringify({ x, y, radius, dial })}`);
+      await page.getByRole("tab", { name: "Time", exact: true }).click();
+      await page.locator("#panel .lanes").waitFor();
+      await close();
+    }
   });
 
   it("a thumb meets the choices of N, R and W on a phone", async () => {
@@ -177,22 +201,23 @@ describe("in every window", { timeout: 180_000 }, () => {
   });
 });
 
-describe("what has happened", { timeout: 180_000 }, () => {
-  /** Marks and words of the lanes lie on nothing else. */
-  async function lanesAreClear(page, when) {
-    const words = await boxesOf(page, ".lanes text");
-    assert.deepEqual(overlaps(words), [], when);
-    const marks = await boxesOf(page, "[data-crash] > g, [data-opinion] > g, [data-opinion] > circle");
-    assert.deepEqual(overlaps(marks), [], when);
-    assert.deepEqual(overlaps([...words, ...marks]), [], when);
-  }
+/** Words and marks on the lanes of time lie on nothing. */
+async function lanesAreClear(page, when) {
+  const words = await boxesOf(page, ".lanes text");
+  assert.deepEqual(overlaps(words), [], when);
+  const marks = await boxesOf(page, "[data-crash] > g, [data-opinion] > g, [data-opinion] > circle");
+  assert.deepEqual(overlaps(marks), [], when);
+  assert.deepEqual(overlaps([...words, ...marks]), [], when);
+}
 
+describe("what has happened", { timeout: 180_000 }, () => {
   it("three crashes at one time are all named, and nothing hides anything", async () => {
     const { page, close } = await open(stand.browser, stand.site.page);
     await act(page, "pause");
     await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
     for (const node of [1, 2, 3]) await act(page, "crashOrRevive", node);
     await pass(page, 3_000_000);
+    await page.locator("[data-crash] text").first().waitFor();
     const [crashes] = await boxesOf(page, "[data-crash] text");
     assert.equal(crashes.text, "crash b c d");
     await lanesAreClear(page, "all three are down");
@@ -208,6 +233,24 @@ describe("what has happened", { timeout: 180_000 }, () => {
       assert.deepEqual([...new Set(said.join(" ").match(/\b[bcd]\b/g))].sort(), ["b", "c", "d"]);
     }
     await close();
+  });
+
+  it("of the run that a seed alone makes can be read, or is counted", async () => {
+    for (const seed of [5, 7, 44]) {
+      const { page, close } = await open(stand.browser, stand.site.page);
+      await act(page, "startAgain", String(seed));
+      await shows(page, (seed) => window.kvorum.scene.seed === seed, String(seed));
+      await act(page, "runSeed");
+      await shows(page, () => window.kvorum.scene.running === null && window.kvorum.scene.verdict?.isFinal);
+      await page.locator("[data-frame]").first().waitFor();
+      await lanesAreClear(page, `seed ${seed}`);
+      const frames = await boxesOf(page, "[data-frame]");
+      assert.ok(frames.length >= 2);
+      assert.equal((await boxesOf(page, "[data-frame] text")).length, frames.length, `seed ${seed}: each has words`);
+      assert.deepEqual(overlaps(await boxesOf(page, "[data-frame] rect"), 2), [], `seed ${seed}: frames`);
+      assert.deepEqual(overlaps([...(await boxesOf(page, "[data-crash] text")), ...(await boxesOf(page, "[data-frame] rect"))], 2), [], `seed ${seed}: crashes and frames`);
+      await close();
+    }
   });
 
   it("with all nodes down, ring and key stay, and a sentence says what to do", async () => {
@@ -293,6 +336,95 @@ describe("on the stage", { timeout: 180_000 }, () => {
     await page.keyboard.press("ArrowRight");
     await shows(page, () => window.kvorum.scene.selectedNode === 8);
     assert.equal(await page.evaluate(() => document.activeElement.dataset.node), "n8");
+    await close();
+  });
+
+  it("each of fifty nodes can be met: no two of their circles of 24 px meet", async () => {
+    for (const [width, height] of [[1440, 900], [1280, 800], [390, 844]]) {
+      const { page, close } = await open(stand.browser, linked({ nodes: 50 }), { width, height });
+      await act(page, "pause");
+      const middles = (await boxesOf(page, "[data-node]")).map(({ left, right, top, bottom }) => [(left + right) / 2, (top + bottom) / 2]);
+      assert.equal(middles.length, 50);
+      middles.forEach(([x, y], index) => {
+        const least = Math.min(...middles.flatMap(([otherX, otherY], other) => (other === index ? [] : [Math.hypot(otherX - x, otherY - y)])));
+        assert.ok(least >= 24, `${width}: node ${index}, ${least} px`);
+      });
+      await close();
+    }
+  });
+
+  it("more space between letters, words and lines hides nothing", async () => {
+    const SPACING = "* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; } p { margin-bottom: 2em !important; }";
+    for (const [width, height] of [[1440, 900], [1280, 800], [1100, 500], [390, 844], [360, 640]]) {
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
+      await act(page, "pause");
+      await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+      await act(page, "selectNode", 1);
+      await act(page, "crashOrRevive", 2);
+      await passUntil(page, (now) => now.picture.nodes[2].state === "down", { sliceUs: 100_000, what: "c is down" });
+      await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+      const before = await page.evaluate(() => document.querySelector(".sample").clientWidth);
+      await page.evaluate((css) => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(css);
+        document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+      }, SPACING);
+      await shows(page, (before) => document.querySelector(".sample").clientWidth > before, before);
+      // Two frames: the measure is heard of in one, and what follows from it is drawn in the next.
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      const where = `${width} × ${height}`;
+      assert.deepEqual(await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]), [width, height], where);
+      await lanesAreClear(page, where);
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll("button, label, h1, h2, h2 > span, [data-verdict] > span, .legend li")].flatMap((element) => {
+          const style = getComputedStyle(element);
+          const isCut = style.overflow !== "visible" && (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1);
+          const { left, right, width } = element.getBoundingClientRect();
+          return !element.closest(".hidden-text") && width > 1 && (isCut || left < -1 || right > innerWidth + 1) ? [element.textContent.trim()] : [];
+        }),
+      );
+      assert.deepEqual(cut, [], where);
+      assert.deepEqual(overlaps(await boxesOf(page, "header button, header b, .transport button, .transport > span, .composer button, .composer label")), [], where);
+      assert.deepEqual(overlaps([...(await boxesOf(page, "[data-label]")), ...(await boxesOf(page, ".corner button, .corner select, .corner .meaning, .corner caption, .corner .said"))]), [], where);
+      await close();
+    }
+  });
+
+  it("with forced colours, nothing is told by a fill that is not there", async () => {
+    const { page, close } = await open(stand.browser, stand.site.page);
+    await page.emulateMedia({ forcedColors: "active" });
+    await act(page, "pause");
+    await send(page, { verb: "put", key: "cart", value: "milk", through: 0 });
+    await act(page, "selectNode", 1);
+    // All that is drawn has the reader's colours: lines against the background, and letters against their discs.
+    const seen = await page.evaluate(() => {
+      const probe = document.createElement("i");
+      document.body.append(probe);
+      const colour = (value) => {
+        probe.style.color = value;
+        return getComputedStyle(probe).color;
+      };
+      const [canvas, ink] = [colour("Canvas"), colour("CanvasText")];
+      const of = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+      const node = document.querySelectorAll("[data-stage] svg.pass g > circle + circle");
+      const answer = {
+        same: canvas === ink,
+        discs: [...node].slice(0, 3).map((circle) => [getComputedStyle(circle).fill, getComputedStyle(circle).stroke]),
+        canvas,
+        ink,
+        send: [of(".primary", "backgroundColor"), of(".primary", "color"), of(".primary", "borderTopWidth")],
+        on: of(".verbs .on", "textDecorationLine"),
+        off: of(".verbs button:not(.on)", "textDecorationLine"),
+      };
+      probe.remove();
+      return answer;
+    });
+    assert.equal(seen.same, false);
+    assert.deepEqual(seen.discs[0], [seen.canvas, seen.ink], "a plain disc");
+    assert.ok(seen.discs.some(([fill]) => fill === seen.ink), "the selected one is filled");
+    assert.notEqual(seen.send[0], seen.send[1]);
+    assert.equal(seen.send[2], "1px");
+    assert.deepEqual([seen.on, seen.off], ["underline", "none"]);
     await close();
   });
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { KeyPicture, WalkStep } from "kvorum";
 import { boxOf, discsOf, placeLabels, spotsOf } from "../../src/view/geometry/labels.ts";
-import { freePart, layLane, type LaneMark } from "../../src/view/geometry/lane.ts";
-import { meets, nodePoints, stageLayout } from "../../src/view/geometry/stage.ts";
+import { layFrames, type Span } from "../../src/view/geometry/frames.ts";
+import { layLane, type LaneMark } from "../../src/view/geometry/lane.ts";
+import { matrixRoom, meets, nodePoints, stageLayout } from "../../src/view/geometry/stage.ts";
 import { routeRequests, stopRole, walkLayout, walkOf } from "../../src/view/geometry/walk.ts";
 
 const widthOf = (text: string): number => text.length * 6;
@@ -75,10 +76,46 @@ describe("a lane", () => {
     expect(laid.length).toBeLessThan(120);
     expect(Math.max(...laid.flatMap(({ xs }) => xs))).toBeLessThan(900 + 60);
   });
+});
 
-  it("finds the widest part that is free", () => {
-    expect(freePart(0, 100, [{ from: 20, to: 30 }, { from: 25, to: 40 }])).toEqual({ from: 40, to: 100 });
-    expect(freePart(0, 100, [])).toEqual({ from: 0, to: 100 });
+describe("frames of cuts", () => {
+  const frameRules = { left: 100, right: 900, widthOf, countOf: (spans: readonly Span[]) => `${String(spans.length)} cuts` };
+  const cut = (from: number, to: number, text = "cut: a from b"): Span => ({ from, to, text, isBad: true });
+  const said = (spans: Span[]): (string | undefined)[] => layFrames(spans, frameRules).map(({ words }) => words?.text);
+
+  it("have their words inside, or behind them", () => {
+    expect(layFrames([cut(100, 300), cut(400, 410)], frameRules).map(({ words }) => [words?.anchor, words?.x])).toEqual([["middle", 200], ["start", 415]]);
+    expect(layFrames([cut(880, 890)], frameRules)[0]?.words).toMatchObject({ anchor: "end", x: 875 });
+  });
+
+  it("are counted where they overlap or have no room", () => {
+    expect(said([cut(100, 300), cut(200, 400, "cut: c from d")])).toEqual(["2 cuts"]);
+    expect(said([cut(100, 110), cut(120, 130), cut(600, 610)])).toEqual(["2 cuts", "cut: a from b"]);
+    expect(said([cut(100, 160), cut(163, 223), cut(226, 286)])).toEqual(["1 cuts", "1 cuts", "cut: a from b"]);
+    // The same between the same two is one, however often it was said.
+    expect(said([cut(100, 300), cut(200, 400)])).toEqual(["cut: a from b"]);
+  });
+
+  it("lie on nothing, whatever happens, and none goes without words", () => {
+    let state = 11;
+    const next = (most: number): number => (state = (state * 1_103_515_245 + 12_345) % 2_147_483_648) % most;
+    for (let round = 0; round < 500; round += 1) {
+      const spans = Array.from({ length: 1 + next(20) }, () => {
+        const from = 100 + next(790);
+        return cut(from, Math.min(900, from + 4 + next(90)), `cut: ${NAMES[next(9)] ?? ""} from b`);
+      });
+      const laid = layFrames(spans, frameRules);
+      expect(laid.flatMap((group) => group.spans)).toHaveLength(spans.length);
+      const covered = laid.flatMap(({ frames, words }) => {
+        expect(words).not.toBeNull();
+        const own = frames.map(({ from, to }) => ({ from, to }));
+        if (words === null || words.anchor === "middle") return own;
+        return [...own, words.anchor === "end" ? { from: words.x - words.width, to: words.x } : { from: words.x, to: words.x + words.width }];
+      });
+      covered.sort((a, b) => a.from - b.from).forEach((one, index, all) => {
+        expect((all[index - 1]?.to ?? 0) <= one.from, JSON.stringify({ spans, laid })).toBe(true);
+      });
+    }
   });
 });
 
@@ -100,8 +137,9 @@ describe("the walk", () => {
   });
 
   it("goes as far as the first fallback that could stand in for an owner that is down", () => {
-    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 2], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1]);
-    expect(walkOf({ key: keyAt(40, WALK), ...of([4, 1], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1, 3]);
+    // The core's walk ends with it.
+    expect(walkOf({ key: keyAt(40, WALK.slice(0, 5)), ...of([4, 2], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1]);
+    expect(walkOf({ key: keyAt(40, WALK.slice(0, 6)), ...of([4, 1], []) }).map(({ node }) => node)).toEqual([0, 4, 2, 4, 1, 3]);
     expect(walkOf({ key: keyAt(40, WALK), ...of([4, 1, 3], []) }).map(({ node }) => node)).toEqual([0, 4, 2]);
   });
 
@@ -165,6 +203,28 @@ describe("the name of the key", () => {
   }
 });
 
+describe("the walk", () => {
+  for (const [width, height] of [[712, 664], [624, 563], [640, 620]] as const) {
+    for (const replicas of [3, 5]) {
+      it(`keeps off the instruments in the corners at ${String(width)} × ${String(height)} with N = ${String(replicas)}, wherever the key is`, () => {
+        const layout = stageLayout({ width, height, nodeCount: 5, partitionCount: 64, compact: false, hasCorners: true, hasMatrix: true, replicas });
+        for (let partition = 0; partition < 64; partition += 1) {
+          // All at one arc, and each at its own.
+          for (const apart of [0, 1]) {
+            const steps = Array.from({ length: replicas }, (_, index) => step((partition + apart * index) % 64, index, "owner", index + 1));
+            const { stops, taken } = walkLayout(layout, { key: keyAt(partition, steps), partitionCount: 64, nodes: nodePoints(layout, 5), widthOf: () => 60, isDown: () => false, isInUse: () => true });
+            const discs = stops.map(({ point: { x, y } }) => ({ left: x - 7, right: x + 7, top: y - 7, bottom: y + 7 }));
+            const room = matrixRoom(layout, 5, true);
+            const said = { left: 24, top: 194, right: 24 + room.width, bottom: 194 + 17 * room.lines };
+            expect(discs.filter((disc) => [said, ...layout.corners.filter(({ top, bottom, right }) => !(top === 0 && bottom > 250 && right === 145) && top !== height - 205)].some((corner) => meets(disc, corner))), `partition ${String(partition)} ${String(apart)}`).toEqual([]);
+            taken.forEach((box, index) => expect([...discs, ...taken.slice(index + 1)].filter((other) => meets(other, box)), `partition ${String(partition)} ${String(apart)}`).toEqual([]));
+          }
+        }
+      });
+    }
+  }
+});
+
 describe("many nodes", () => {
   for (const [width, height, compact] of [[712, 664, false], [624, 563, false], [390, 352, true], [280, 300, true]] as const) {
     for (const nodeCount of [1, 3, 5, 8, 9, 13, 20, 26, 50]) {
@@ -187,7 +247,7 @@ describe("many nodes", () => {
       const placed = placeLabels(layout, points.map((point, node) => ({ node, widths, spots: spotsOf(layout, point, node, nodeCount, 2, false) })), discs);
       const all = [...placed].map(([node, spot]) => ({ node, box: boxOf(spot, widths) }));
       // As many as there are of few nodes; of many, not none.
-      expect(all.length).toBeGreaterThanOrEqual(nodeCount <= 6 ? nodeCount : 3);
+      expect(all.length).toBeGreaterThanOrEqual(nodeCount <= 6 ? nodeCount : 2);
       for (const { node, box } of all) {
         expect(all.filter((other) => other.node > node && meets(other.box, box))).toEqual([]);
         expect(discs.filter((disc, index) => index !== node && meets(disc, box))).toEqual([]);

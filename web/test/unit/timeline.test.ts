@@ -28,8 +28,17 @@ describe("marks", () => {
   it("of a stopped node last until it starts again", () => {
     const words = new Words().record("crashed", 2, 10, 0).record("restarted", 2, 40).record("crashed", 2, 50, 1);
     expect(marksOf(words)).toEqual([
-      { kind: "crash", fromUs: 10, toUs: 40, node: 2 },
-      { kind: "crash", fromUs: 50, toUs: null, node: 2 },
+      { kind: "crash", how: "stopped", fromUs: 10, toUs: 40, node: 2 },
+      { kind: "crash", how: "stopped", fromUs: 50, toUs: null, node: 2 },
+    ]);
+  });
+
+  it("of a node whose disk is gone say so, whether it was told as it stopped or at its start", () => {
+    const words = new Words().record("crashed", 2, 10, 1).record("crashed", 2, 10, 3).record("restarted", 2, 40).record("crashed", 1, 50, 3).record("restarted", 1, 50).record("crashed", 3, 60, 2);
+    expect(marksOf(words)).toEqual([
+      { kind: "crash", how: "wiped", fromUs: 10, toUs: 40, node: 2 },
+      { kind: "crash", how: "wiped", fromUs: 50, toUs: 50, node: 1 },
+      { kind: "crash", how: "paused", fromUs: 60, toUs: null, node: 3 },
     ]);
   });
 
@@ -90,6 +99,6 @@ describe("marks", () => {
     for (let us = 10; us < 30; us++) words.record("crashed", 1, us * 2, 0).record("restarted", 1, us * 2 + 1);
     const marks = marksOf(words, 5);
     expect(marks.length).toBe(5);
-    expect(marks[0]).toEqual({ kind: "crash", fromUs: 1, toUs: null, node: 9 });
+    expect(marks[0]).toEqual({ kind: "crash", how: "stopped", fromUs: 1, toUs: null, node: 9 });
   });
 });

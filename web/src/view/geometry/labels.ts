@@ -1,5 +1,6 @@
 /** Words beside the nodes: each at the first of its spots where it meets no disc and no other words, or not at all. */
 import { at, type Point } from "./polar.ts";
+import { measured } from "./measured.svelte.ts";
 import { meets, nodeAngle, type Box, type StageLayout } from "./stage.ts";
 
 export type Anchor = "start" | "middle" | "end";
@@ -22,19 +23,22 @@ const CROWDED_MIN = 8;
 /** Above so many, only nodes that have something to say are named, and every few to find one's way by. */
 export const THINNED_MIN = 12;
 const LANDMARKS = 10;
+const INNER_RADIUS_MIN = 170;
 /** A disc this small has no room for its name. */
 export const LETTERED_RADIUS_MIN = 9;
 
 export function placeLabels(layout: StageLayout, words: readonly Words[], discs: readonly Box[]): ReadonlyMap<number, Spot> {
   const placed = new Map<number, Spot>();
   const taken: Box[] = [];
+  // Of few nodes words keep off their own disc too; between many, they may touch it.
+  const hasRoom = discs.length <= CROWDED_MIN;
   for (const { node, widths, spots } of words) {
     const free = spots.filter((one) => {
       const box = boxOf(one, widths);
-      return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => index !== node && meets(box, disc));
+      return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => (index !== node || hasRoom) && meets(box, disc));
     });
-    // Rather on the dial than nowhere.
-    const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? free[0];
+    // Rather on the dial than nowhere, if that has room beside other things.
+    const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? (isSmall(layout) ? undefined : free[0]);
     if (spot !== undefined) {
       placed.set(node, spot);
       taken.push(boxOf(spot, widths));
@@ -43,18 +47,20 @@ export function placeLabels(layout: StageLayout, words: readonly Words[], discs:
   return placed;
 }
 
+const isSmall = ({ radius, compact }: StageLayout): boolean => radius < INNER_RADIUS_MIN && !compact;
+
 /** Not on the arcs of the dial, which have letters of their own. */
 function isInside({ centre, radius, band }: StageLayout, box: Box): boolean {
   return Math.hypot(Math.max(centre.x - box.left, box.right - centre.x), Math.max(centre.y - box.top, box.bottom - centre.y)) < radius - band - 1;
 }
 
-/** Rough width of a label of 11 px: enough to keep two apart. */
+/** Rough width of a label of 11 px: enough to keep two apart, in the reader's font and spacing. */
 export function labelWidth(text: string): number {
   let width = 0;
   for (const sign of text) {
     width += sign > "\u1100" ? 11 : sign === " " ? 3.5 : 6.3;
   }
-  return width;
+  return width * measured.scale;
 }
 
 /** What words take up from their point on: so much of it above, below and to both sides. */
@@ -80,12 +86,16 @@ export function spotsOf(layout: StageLayout, point: Point, node: number, count: 
   const right: Spot = { x: point.x + r + 16, y: level, anchor: "start" };
   const left: Spot = { x: point.x - r - 16, y: level, anchor: "end" };
   const inner = [0, 1, 2, 3].map((step): Spot => {
-    const spot = at(layout.centre, angle, layout.nodeRing - r - (count > THINNED_MIN ? 10 : 18) - step * LINE_HEIGHT);
+    const spot = at(layout.centre, angle, Math.hypot(point.x - layout.centre.x, point.y - layout.centre.y) - r - (count > THINNED_MIN ? 10 : 18) - step * LINE_HEIGHT);
     const offset = layout.centre.x - spot.x;
     return { x: spot.x, y: spot.y + 4 - ((lines - 1) / 2) * LINE_HEIGHT, anchor: Math.abs(offset) < 40 ? "middle" : offset < 0 ? "end" : "start" };
   });
   if (count > CROWDED_MIN) {
     return inner;
+  }
+  // Of a small ring that is where all links cross, and nobody could tell whose words those are.
+  if (isSmall(layout)) {
+    inner.length = 0;
   }
   if (angle < 20 || angle > 340) {
     return isWide ? [left, right, ...inner] : [right, left, ...inner];

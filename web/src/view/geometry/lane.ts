@@ -180,16 +180,3 @@ function joined<Kind extends string>(groups: readonly Group<Kind>[], { from, to 
   const times = between.length === 0 ? [...group.times, ...other.times] : other.times;
   return [...groups.slice(0, from), ...between, groupOf(group.kind, times, [...group.nodes, ...other.nodes], words), ...groups.slice(to + 1)];
 }
-
-/** The widest part of a span that nothing else covers. */
-export function freePart(from: number, to: number, taken: readonly { from: number; to: number }[]): { from: number; to: number } {
-  let best = { from, to: from };
-  let at = from;
-  for (const one of [...taken.filter((other) => other.to > from && other.from < to), { from: to, to }].sort((a, b) => a.from - b.from)) {
-    if (one.from - at > best.to - best.from) {
-      best = { from: at, to: one.from };
-    }
-    at = Math.max(at, one.to);
-  }
-  return best;
-}

@@ -22,7 +22,7 @@ export interface Route extends RouteRequest {
 
 export interface RouteRadii {
   readonly start: number;
-  readonly end: number;
+  endOf(node: number): number;
   readonly lanes: readonly number[];
   readonly corner: number;
 }
@@ -41,7 +41,7 @@ export function routes(centre: Point, requests: readonly RouteRequest[], radii: 
     const free = taken.findIndex((lane) => lane.every((other) => !overlap(low, high, other.low, other.high)));
     const lane = free < 0 ? radii.lanes.length - 1 : free;
     taken[lane]?.push({ low, high });
-    const path = routePath(centre, request.from, request.from + span, radii, radii.lanes[lane] ?? radii.end);
+    const path = routePath(centre, request.from, request.from + span, radii, radii.endOf(request.node), radii.lanes[lane] ?? radii.endOf(request.node));
     return { ...request, lane, path };
   });
 }
@@ -51,12 +51,12 @@ function overlap(low: number, high: number, otherLow: number, otherHigh: number)
   return [-360, 0, 360].some((shift) => low < otherHigh + shift && otherLow + shift < high);
 }
 
-function routePath(centre: Point, from: number, to: number, radii: RouteRadii, lane: number): string {
+function routePath(centre: Point, from: number, to: number, radii: RouteRadii, end: number, lane: number): string {
   const k = radii.corner;
   const bend = (k / lane) * (180 / Math.PI);
   // Straight in when both ends are so near that two corners do not fit.
   if (Math.abs(to - from) < 2 * bend) {
-    return `M${text(at(centre, from, radii.start))}L${text(at(centre, from, lane))}L${text(at(centre, to, radii.end))}`;
+    return `M${text(at(centre, from, radii.start))}L${text(at(centre, from, lane))}L${text(at(centre, to, end))}`;
   }
   const way = to > from ? 1 : -1;
   const far = Math.abs(to - from) > 180 ? 1 : 0;
@@ -65,6 +65,6 @@ function routePath(centre: Point, from: number, to: number, radii: RouteRadii, l
     `M${text(at(centre, from, radii.start))}L${text(at(centre, from, lane + k))}` +
     `Q${text(at(centre, from, lane))} ${text(at(centre, from + bend * way, lane))}` +
     `A${r} ${r} 0 ${far} ${way > 0 ? 1 : 0} ${text(at(centre, to - bend * way, lane))}` +
-    `Q${text(at(centre, to, lane))} ${text(at(centre, to, lane - k))}L${text(at(centre, to, radii.end))}`
+    `Q${text(at(centre, to, lane))} ${text(at(centre, to, lane - k))}L${text(at(centre, to, end))}`
   );
 }

@@ -71,21 +71,44 @@ export function densityPath(rates: readonly number[], base: number, xAt: (second
   return rates.map((rate, index) => `M${xAt(index + 0.5).toFixed(1)} ${String(base)}v-${(1 + (14 * rate) / most).toFixed(1)}`).join("");
 }
 
-/** Ticks of the requests as two paths: puts and dels tall, gets short. */
-export function requestPaths(axis: Axis, marks: readonly TimelineMark[], base: number, followed: number | null): { tall: string; short: string } {
-  let [tall, short] = ["", ""];
+/** Between two forks: nearer ones could not be told apart. */
+const FORK_SPACE = 13;
+
+/**
+ * Ticks of the requests as paths: puts and dels tall, gets short, and those where siblings arose, which are forks as far as forks have
+ * room.
+ */
+export function requestPaths(axis: Axis, marks: readonly TimelineMark[], base: number, followed: number | null): { tall: string; short: string; forked: string; forks: number[] } {
+  let [tall, short, forked] = ["", "", ""];
+  const forks: number[] = [];
   for (const mark of marks) {
-    if (mark.kind !== "request" || mark.number === followed || mark.siblings) {
+    if (mark.kind !== "request" || mark.number === followed) {
       continue;
     }
-    const x = xOf(axis, mark.atUs).toFixed(1);
-    if (mark.verb === "get") {
+    const at = xOf(axis, mark.atUs);
+    const x = at.toFixed(1);
+    if (mark.siblings && Math.abs(at - (forks.at(-1) ?? -Infinity)) >= FORK_SPACE) {
+      forks.push(at);
+    } else if (mark.siblings) {
+      forked += `M${x} ${String(base + 5)}v-10`;
+    } else if (mark.verb === "get") {
       short += `M${x} ${String(base + 5)}v-5`;
     } else {
       tall += `M${x} ${String(base + 5)}v-10`;
     }
   }
-  return { tall, short };
+  return { tall, short, forked, forks };
+}
+
+/** Those of many places that keep a distance, from left to right. */
+export function thinned(xs: readonly number[], space: number): number[] {
+  const kept: number[] = [];
+  for (const x of [...xs].sort((a, b) => a - b)) {
+    if (x - (kept.at(-1) ?? -Infinity) >= space) {
+      kept.push(x);
+    }
+  }
+  return kept;
 }
 
 /** 0.1 to 100 on a logarithmic ruler. */

@@ -39,6 +39,8 @@ export interface WalkLayout {
   /** Too many partitions to see one: no line runs along them. */
   readonly isFanned: boolean;
   readonly name: (Point & { text: string; anchor: "start" | "middle" | "end" }) | null;
+  /** By its words and the name of the key. */
+  readonly taken: readonly Box[];
 }
 
 export interface WalkSubject {
@@ -53,7 +55,9 @@ export interface WalkSubject {
   widthOf(role: StopRole, step: WalkStep): number;
 }
 
+/** Between stops that are fanned: as an angle, or more of a small ring, where discs would lie on each other. */
 const FAN_DEGREES = 5;
+const FAN_SPACE = { full: 19, compact: 15 } as const;
 /** Pixels between two numbered stops, and between smaller ones. */
 const STOP_SPACE = 23;
 const TAKEN_SPACE = 14;
@@ -82,14 +86,15 @@ export function stopRole(step: WalkStep, { isDown, isInUse }: Pick<WalkSubject, 
 
 /**
  * The core's own walk, as far as the owners and the fallbacks in use: behind them, nothing has to do with the key. Where an owner is
- * Down and no fallback is in use yet, it goes on to the first that could stand in.
+ * Down and no fallback is in use yet, it goes on to the first that could stand in, with which the core ends it.
  */
 export function walkOf({ key, isDown, isInUse }: Pick<WalkSubject, "key" | "isDown" | "isInUse">): WalkStep[] {
   const owners = key.walk.findLastIndex((step) => step.role === "owner");
   const used = key.walk.findLastIndex((step) => step.role === "fallback" && isInUse(step.node));
   const isOneDown = key.walk.some((step) => step.role === "owner" && isDown(step.node));
-  const next = used < 0 && isOneDown ? key.walk.findIndex((step) => step.role === "fallback" && !isDown(step.node)) : -1;
-  return key.walk.slice(0, Math.max(owners, used, next) + 1);
+  const last = key.walk.at(-1);
+  const isNext = used < 0 && isOneDown && last?.role === "fallback" && !isDown(last.node);
+  return isNext ? [...key.walk] : key.walk.slice(0, Math.max(owners, used) + 1);
 }
 
 export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayout {
@@ -101,8 +106,9 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
   const arcs = steps.map((one) => (key.partition + ((one.partition - key.partition + partitionCount) % partitionCount) + 0.5) * step);
   const isSpread = isFanned || arcs.some((angle, index) => index > 0 && angle === arcs[index - 1]);
   const radius = layout.radius + (layout.compact ? (isSpread ? 12 : 10) : isFanned ? 38 : isSpread ? 17 : 15);
+  const fan = Math.max(FAN_DEGREES, ((layout.compact ? FAN_SPACE.compact : FAN_SPACE.full) / radius) * (180 / Math.PI));
   const angles = isFanned
-    ? steps.map((_, index) => slotAngle(key) + (index - (steps.length - 1) / 2) * FAN_DEGREES)
+    ? steps.map((_, index) => slotAngle(key) + (index - (steps.length - 1) / 2) * fan)
     : spread(arcs, steps, radius, layout.compact ? 0.66 : 1);
   const stops = steps.map((one, index): Stop => {
     const role = stopRole(one, subject);
@@ -121,18 +127,36 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
       word: word(layout, angle, radius, subject.widthOf(role, one)),
     };
   });
+  const worded = apart(stops);
   const last = stops.at(-1);
   const first = stops[0];
   const half = isSpread ? (STOP_SPACE / 2 / radius) * (180 / Math.PI) : step / 2;
+  const label = name(layout, worded, subject.nodes, radius, key.key, isFanned);
   return {
-    stops,
+    stops: worded,
     from: first === undefined ? 0 : first.angle - half,
     to: last === undefined ? 0 : last.angle + half + (isSpread ? 0 : 1.2),
     radius,
     isSpread,
     isFanned,
-    name: name(layout, stops, subject.nodes, radius, key.key),
+    name: label,
+    taken: [...worded.flatMap((stop) => (stop.word === null ? [] : [wordsOf(stop, stop.word)])), ...(label === null ? [] : [wordBox({ x: label.x, y: label.y - 5 }, label.anchor, nameWidth(label.text), 9, 9, 4)])],
   };
+}
+
+const wordsOf = ({ wordWidth }: Stop, { x, y, anchor }: NonNullable<Stop["word"]>): Box => wordBox({ x, y: y - 4 }, anchor, wordWidth, 7);
+
+/** Words that would lie on a stop or on the words of one before are left to the list. */
+function apart(stops: readonly Stop[]): Stop[] {
+  const taken = stops.map(({ point }) => around(point, STOP_RADIUS + 1));
+  return stops.map((stop) => {
+    const box = stop.word === null ? null : wordsOf(stop, stop.word);
+    if (box === null || taken.some((other) => meets(other, box))) {
+      return { ...stop, word: null };
+    }
+    taken.push(box);
+    return stop;
+  });
 }
 
 /** An arc has the letter of its primary, so it takes the role of that stop and of no other. */
@@ -198,6 +222,9 @@ function word(layout: StageLayout, angle: number, radius: number, width: number)
 /** What is written of a key, by the width of one character of it. */
 const NAME = { length: 28, least: 5 } as const;
 
+/** Of the name of a key beside the ring. */
+const nameWidth = (text: string): number => labelWidth(text) * 1.36;
+
 /** As much of a name as fits, with a sign that there is more; `null` if that would say nothing. */
 function shorten(text: string, width: number, widthOf: (text: string) => number): string | null {
   const letters = [...text];
@@ -213,16 +240,16 @@ function shorten(text: string, width: number, widthOf: (text: string) => number)
   return null;
 }
 
-function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], radius: number, key: string): WalkLayout["name"] {
+function name(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], radius: number, key: string, isFanned: boolean): WalkLayout["name"] {
   const [first] = stops;
   if (first === undefined) {
     return null;
   }
   if (layout.compact) {
-    return smallName(layout, stops, nodes, key);
+    return smallName(layout, stops, nodes, key, isFanned);
   }
-  const widthOf = (text: string): number => labelWidth(text) * 1.36;
-  const taken = stops.flatMap(({ point, word, wordWidth }) => [around(point, STOP_RADIUS + 3), ...(word === null ? [] : [wordBox({ x: word.x, y: word.y - 4 }, word.anchor, wordWidth, 7)])]);
+  const widthOf = nameWidth;
+  const taken = stops.flatMap((stop) => [around(stop.point, STOP_RADIUS + 3), ...(stop.word === null ? [] : [wordsOf(stop, stop.word)])]);
   taken.push(...numerals(layout));
   const spots = [...spotsBeside(layout, first, radius, false), ...spotsBeside(layout, stops.at(-1) ?? first, radius, true)];
   // Whole at any spot rather than a part of it at the first.
@@ -265,7 +292,7 @@ function spotsBeside(layout: StageLayout, { angle, point }: Stop, radius: number
 const around = ({ x, y }: Point, r: number): Box => ({ left: x - r, right: x + r, top: y - r, bottom: y + r });
 
 /** On a phone: under the stops, above them, or beside them as far as there is room; on no disc, and not on the dial. */
-function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string): WalkLayout["name"] {
+function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly Point[], key: string, isFanned: boolean): WalkLayout["name"] {
   const widthOf = (text: string): number => labelWidth(text) * 1.12;
   const discs = [...stops.map((stop) => around(stop.point, STOP_RADIUS)), ...nodes.map((node) => around(node, layout.nodeRadius + 3))];
   const stand = (box: Box, mayTouch = false): boolean => isFree(layout, box) && (mayTouch || !isOnDial(layout, box)) && !discs.some((disc) => meets(disc, box));
@@ -301,7 +328,8 @@ function smallName(layout: StageLayout, stops: readonly Stop[], nodes: readonly 
       }
     }
   }
-  return found(true);
+  // Not on tracks, that are read as a whole: the sheet names the key.
+  return isFanned ? null : found(true);
 }
 
 /** A label may come near the dial's edge, and not lie on its arcs. */
