@@ -7,7 +7,7 @@ use super::put::{Asker, PutSpec};
 use super::shard::{OpId, Running, Shard, Then};
 use super::timers::Timer;
 use super::{ExpireWhen, Expiry, ReadReply, Refusal, Reply, RequestId, WriteReply, explain};
-use crate::base::trace::{Answered, Ended, Kind, Verb};
+use crate::base::trace::{Answered, Ended, Kind, Verb, split};
 use crate::base::{Epoch, KeyspaceId, MemberId, Micros, Order, PartitionId};
 use crate::message::{DataMessage, ReadAnswer, Reason, RefusedWhy};
 use crate::quorum::{Plan, Purpose, Verdict};
@@ -278,8 +278,9 @@ impl Shard {
         self.counters.hedged_reads += 1;
         self.ask_enough(id, Ask::Again);
     }
-    /// The view changed: a moved partition, or a holder that went away, wants a new plan. Answers of holders that are still
-    /// holders stay.
+    /// The view changed: a moved partition, or a holder that went away, wants a new plan, and all is asked anew. It goes by another
+    /// number from then on: an answer under the old one may speak for a seat that is somebody else's now, and says nothing
+    /// about new owners.
     pub(super) fn revise_get(&mut self, id: OpId, is_moved: bool) {
         let Some(view) = self.view.clone() else { return };
         let sabotage = self.config.sabotage;
@@ -290,10 +291,17 @@ impl Shard {
         }
         let Some(plan) = Plan::new(&view, op.partition, op.r, Purpose::Read, sabotage) else { return };
         op.plan = plan;
-        // After a move everything is asked anew: an answer under the old owners says nothing about the new ones.
         op.asked.clear();
         op.answers.clear();
-        self.ask_enough(id, Ask::Enough);
+        let (deadline, is_told) = (op.deadline, op.wanted != Wanted::Explain);
+        let Some(running) = self.ops.remove(&id) else { return };
+        let again = self.op_id();
+        self.ops.insert(again, running);
+        self.arm_deadline(again, deadline);
+        if is_told {
+            self.trace_op(Kind::PlannedAgain, id, &split(again));
+        }
+        self.ask_enough(again, Ask::Enough);
     }
     pub(super) fn expire_get(&mut self, id: OpId) {
         if let Some(op) = self.get_op(id)
