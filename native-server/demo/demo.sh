@@ -11,14 +11,14 @@ pids=()
 since=()
 
 finish() {
-  trap - INT TERM EXIT
-  echo
-  echo "stopping the cluster; its data stays in $home/"
+  trap - INT TERM HUP EXIT
+  # The terminal may be gone.
+  { echo; echo "stopping the cluster; its data stays in $home/"; } 2>/dev/null || true
   for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
   exit "${1:-0}"
 }
-trap 'finish 0' INT TERM
+trap 'finish 0' INT TERM HUP
 trap 'finish 1' EXIT
 
 # Each in a process group of its own: Ctrl-C is for this script, which then tells them to end, once.

@@ -475,6 +475,7 @@ export class Host {
       if (life !== this.#life || code === "CLOSED") return;
       if (!isAnswer(code)) throw error;
       const outcome = code === "IN_DOUBT" ? "unknown" : "notDone";
+      if (code === "SCRIPT_FULL") this.#shell.post({ kind: "trouble", trouble: { code: "notPossible", holes: {}, reason: refusalReason(code, "") } }, []);
       post = { kind: "answered", ask, outcome, why: refusal ?? code, siblings: 0, atUs: cluster.now };
     }
     if (life !== this.#life || !this.#asks.delete(ask)) return;

@@ -13,6 +13,8 @@ const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 2_000;
 const POLL_MS = 500;
 const ANSWER_MS_MAX = 2_000;
+/** So long may an event stream take to begin: a policy of the page may keep it from ever doing so, without a word. */
+const OPENING_MS_MAX = 4_000;
 /** Bytes of a message: a snapshot of 16,384 partitions is under a megabyte. */
 const TEXT_LENGTH_MAX = 16 << 20;
 
@@ -117,6 +119,11 @@ export class LiveEngine {
 
   #connect(member: Member): void {
     const life = (member.life += 1);
+    member.cancelRetry = this.#parts.later(OPENING_MS_MAX, () => {
+      if (member.life !== life || member.isAttached) return;
+      member.socket?.close();
+      if (member.life === life) this.#onLost(member);
+    });
     try {
       member.socket = this.#parts.openSocket(`${this.#parts.isSecure ? "wss" : "ws"}://${member.address}/events`, {
         onMessage: (data) => {
@@ -136,6 +143,7 @@ export class LiveEngine {
     member.life += 1;
     member.socket = null;
     member.isAttached = false;
+    member.cancelRetry?.();
     if (this.#isClosed || member.isRefused) return;
     // Who comes back may be another cluster, whose epochs begin anew.
     if (![...this.#members.values()].some((one) => one.isAttached)) this.#epoch = 0;
@@ -170,6 +178,8 @@ export class LiveEngine {
       if (this.#isAttachedTo(node, member)) return this.#drop(member);
       member.node = node;
       member.isAttached = true;
+      member.cancelRetry?.();
+      member.cancelRetry = null;
       member.retryMs = RETRY_MS_MIN;
       this.#listener({ kind: "attached", address: member.address, node, picture, atMs });
       if (picture !== null) this.#meet(picture);

@@ -22,6 +22,8 @@ export interface Trouble {
     | "part"
     | "panicked"
     | "badLink"
+    /** It was read, and leads to another run than the one that it was taken from. */
+    | "otherRun"
     | "badScript"
     | "badSeed"
     | "keyTooLong"

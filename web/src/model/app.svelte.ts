@@ -183,6 +183,7 @@ class PageApp implements App {
     // Whatever was wrong with what the user wanted instead, once somebody answers here is a cluster.
     const onAttached = (): void => {
       this.#addressTrouble = null;
+      if (this.#fieldTrouble?.trouble.code === "connectionLost") this.#fieldTrouble = null;
     };
     const attached = new Attached(address, others, this.#parts.live, (news) => this.#tell(news), onAttached);
     this.#attached = attached;
@@ -210,6 +211,9 @@ class PageApp implements App {
   /** What a live cluster is asked for is not typed in the composer, but no less a key. */
   #selectKey(key: string | null): void {
     this.#fieldTrouble = this.#attached === null ? null : checkDraft({ ...this.#draft, verb: "get", key: key ?? "" });
+    const trouble = this.#attached?.shown.trouble ?? null;
+    // Nobody is there to ask any more.
+    if (this.#fieldTrouble === null && trouble?.code === "connectionLost") this.#fieldTrouble = { field: "key", trouble };
     if (this.#fieldTrouble === null) this.#session.select(key, this.#session.shown.selectedNode);
   }
 
@@ -234,6 +238,8 @@ class PageApp implements App {
     const parsed = seed === undefined ? null : parseSeed(seed);
     if (parsed !== null && !parsed.ok) return this.#simulated.fail({ code: "badSeed", holes: { seed: (seed ?? "").slice(0, 40) } });
     this.#toSimulated();
+    // What the address led to is left.
+    this.#parts.showLink("");
     this.#simulated.startAgain(parsed?.value ?? null);
   }
 

@@ -17,6 +17,8 @@ import { type TraceEvent, events } from "./trace.ts";
 
 /** As long as an eye needs to follow. */
 const FLIGHT_MS = 250;
+/** Who has sent no picture for so long, while others have, is not who is believed. */
+const STALE_MS = 2_500;
 const FLIGHT_COUNT_MAX = 300;
 const LANDED_MS = 1_000;
 const LANDED_COUNT_MAX = 500;
@@ -34,6 +36,8 @@ interface Member {
   /** Its latest event, in its own time and in the page's: a better guess of its clock turns no order around. */
   latest: { ownUs: number; pageUs: number } | null;
   picture: ClusterPicture | null;
+  /** When that came. */
+  picturedMs: number;
   nodePicture: NodePicture | null;
   keyPicture: KeyPicture | null;
   /** The whole key that `keyPicture` is of: its own text is cut for display. */
@@ -309,6 +313,7 @@ export class LiveModel {
 
   #onMemberPicture(member: Member, picture: ClusterPicture, atMs: number): void {
     member.picture = picture;
+    member.picturedMs = atMs;
     this.#setClock(member, picture.nowUs, atMs);
   }
 
@@ -439,15 +444,18 @@ export class LiveModel {
   /** One picture of all: what one attached member believes, with what each attached one says of itself. */
   #compose(): void {
     const attached = [...this.#members.values()].filter((member) => member.isAttached && member.picture !== null);
+    // One that hangs keeps its connection, and goes on believing what it last said.
+    const latest = Math.max(...attached.map((member) => member.picturedMs));
+    const fresh = attached.filter((member) => latest - member.picturedMs <= STALE_MS);
     // Who knows the latest topology; before that, who was attached first.
-    const base = attached.reduce<ClusterPicture | null>(
+    const base = fresh.reduce<ClusterPicture | null>(
       (best, { picture }) => (picture !== null && (best === null || picture.epoch > best.epoch) ? picture : best),
       null,
     );
     if (base === null) return;
     const places = placesOf(base);
     const suspicions = new Map(base.suspicions.map((one) => [`${one.by} ${one.of}`, one]));
-    for (const { picture, node } of attached) {
+    for (const { picture, node } of fresh) {
       for (const one of picture?.suspicions ?? []) {
         const by = places.get(picture?.nodes[one.by]?.name ?? "");
         const of = places.get(picture?.nodes[one.of]?.name ?? "");
@@ -575,6 +583,7 @@ function newMember(node: string, retryAtMs: number | null): Member {
     offsetUs: null,
     latest: null,
     picture: null,
+    picturedMs: 0,
     nodePicture: null,
     keyPicture: null,
     askedKey: null,

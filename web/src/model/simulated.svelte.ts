@@ -201,7 +201,7 @@ export class Simulated implements Session {
     const generation = this.#generation;
     const found = await this.#engine.reproduction();
     if (expected === null || found === null || generation !== this.#generation || found.digest === expected) return;
-    this.shown.trouble = { code: "badLink", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
+    this.shown.trouble = { code: "otherRun", holes: {}, reason: { code: "otherTrace", holes: { expected, found: found.digest } } };
   }
 
   #show(): void {

@@ -9,6 +9,8 @@ export const FLASH_SPEED_MAX = 10;
 class Ui {
   theme = $state<Theme>("dark");
   isHelpOpen = $state(false);
+  /** Those of the language that was asked for did not come. */
+  areWordsMissing = $state(false);
   isTable = $state(false);
   /** Single keys act; some people's tools press keys for them. */
   areKeysOn = $state(true);
@@ -77,7 +79,10 @@ class Ui {
 
   /** Words that cannot be loaded leave the page in the language that it has, which is better than none. */
   #show(language: Language): void {
-    show(language).catch(() => undefined);
+    show(language).then(
+      () => (this.areWordsMissing = false),
+      () => (this.areWordsMissing = true),
+    );
   }
 
   setKeys(areOn: boolean): void {

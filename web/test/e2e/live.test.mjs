@@ -195,10 +195,34 @@ describe("a page that a node serves", { timeout: 150_000 }, () => {
     await page.getByRole("alert").filter({ hasText: "The connection to" }).waitFor();
     assert.equal(await page.getByRole("button", { name: "Go to the composer" }).count(), 0);
     await act(page, "setView", "cluster");
+    await act(page, "selectKey", "nobody-answers");
+    assert.equal((await sceneOf(page)).fieldTrouble?.trouble.code, "connectionLost");
+    await page.getByRole("button", { name: "한국어" }).click();
+    await shows(page, () => document.documentElement.lang === "ko");
+    await page.getByRole("button", { name: "EN" }).click();
     for (const node of nodes) node.start();
     await shows(page, () => window.kvorum.scene.live.status === "attached" && window.kvorum.scene.trouble === null);
     await shows(page, () => window.kvorum.scene.picture.nodes.every((node) => node.state === "up"));
     await close();
+  });
+
+  it("believes those that answer, when the one that served it hangs", async () => {
+    const { page, close } = await attached({ allow: LOST });
+    const [{ process: hung }] = nodes;
+    hung.kill("SIGSTOP");
+    try {
+      await shows(page, () => window.kvorum.scene.picture.nodes.find((node) => node.name === "n1").state === "down");
+    } finally {
+      hung.kill("SIGCONT");
+    }
+    await shows(page, () => window.kvorum.scene.picture.nodes.every((node) => node.state === "up"));
+    await close();
+  });
+
+  it("says that an address cannot be reached, though the page's own policy keeps it from asking", async () => {
+    const tab = await open(stand.browser, `http://${nodes[0].admin}/?live=127.0.0.1:1`, { allow: /Content Security Policy|Content-Security-Policy|ERR_|Refused|WebSocket/i });
+    await shows(tab.page, () => window.kvorum.scene.trouble?.code === "unreachable");
+    await tab.close();
   });
 
   it("lets no page of another origin read, and that page says so", async () => {

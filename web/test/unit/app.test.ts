@@ -228,7 +228,7 @@ describe("a page", () => {
     const { encodeLink } = await import("../../src/model/link.ts");
     const made = await encodeLink({ ...found, digest: "f".repeat(32) }, { key: null, node: null, quorum: null, language: null, view: null });
     const second = await page({ hash: made.ok ? made.value : "" });
-    expect(second.scene.trouble).toMatchObject({ code: "badLink", reason: { code: "otherTrace", holes: { expected: "f".repeat(32) } } });
+    expect(second.scene.trouble).toMatchObject({ code: "otherRun", reason: { code: "otherTrace", holes: { expected: "f".repeat(32) } } });
     expect(second.scene.picture).not.toBe(null);
   });
 

@@ -135,6 +135,16 @@ describe("connections to live members", () => {
     expect(net.posts.at(-1)).toMatchObject({ kind: "lost", retryAtMs: net.wall + 250 });
   });
 
+  it("that never begin, and never say so, are given up and tried again", async () => {
+    const net = new Net();
+    net.engine.start();
+    await net.pass(3_900);
+    expect([net.sockets.length, net.posts.length]).toEqual([1, 0]);
+    await net.pass(500);
+    expect(net.posts[0]).toMatchObject({ kind: "lost", address: A });
+    expect(net.sockets.map((socket) => socket.isOpen)).toEqual([false, true]);
+  });
+
   it("outlive messages that are none", () => {
     const net = new Net();
     net.engine.start();
@@ -198,6 +208,7 @@ describe("connections to live members", () => {
     net.engine.start();
     net.first(A, "n1");
     net.first(B, "n2");
+    net.first(C, "n3");
     net.to(A).ears.onClose();
     const now = picture();
     now.nodes = now.nodes.map((node) => (node.name === "n1" ? { ...node, admin: "localhost:9801" } : node));
@@ -316,6 +327,20 @@ describe("a live scene", () => {
     expect(model.flights().length).toBe(300);
     model.hold(false);
     expect(model.flights().length).toBe(0);
+  });
+
+  it("does not believe one that hangs: others, who have sent pictures since, know better", () => {
+    const model = attached();
+    const down = { ...picture(), nodes: picture().nodes.map((node, place) => (place === 0 ? { ...node, state: "down" as const } : node)) };
+    const post = (address: string, cluster: ReturnType<typeof picture>, atMs: number): void =>
+      model.on({ kind: "pictures", address, pictures: { cluster, node: null, key: null }, key: null, atMs });
+    post(A, picture(), 53_000);
+    post(B, down, 53_500);
+    expect(model.picture()?.nodes[0]?.state).toBe("up");
+    post(B, down, 56_000);
+    expect(model.picture()?.nodes[0]?.state).toBe("down");
+    post(A, picture(), 56_500);
+    expect(model.picture()?.nodes[0]?.state).toBe("up");
   });
 
   it("holds the whole picture still, and shows what is chosen meanwhile in its places", () => {

@@ -30,7 +30,7 @@ export function statusOf(scene: Scene, key: KeyPicture, step: WalkStep, request:
   // Down for the others, but not for the one who asked it: each side of a cut believes that of the other.
   const node = scene.picture?.nodes[step.node];
   if (isDown(node?.state) && !(hasVoted && node?.isRunning === true)) {
-    return { text: t("copy.skipped"), role: "down" };
+    return { text: t(hasVoted ? "state.down" : "copy.skipped"), role: "down" };
   }
   if (isUnderWay && request?.verb !== "get") {
     return { text: t("copy.onItsWay"), role: "flight" };
