@@ -199,6 +199,47 @@ describe("in every window", { timeout: 180_000 }, () => {
       await close();
     }
   });
+
+  it("a phone's menu hides nothing that could be met, and closes on Esc, by a tap outside and by what it does", async () => {
+    const { page, close } = await open(stand.browser, stand.site.page, { width: 390, height: 844 });
+    await act(page, "pause");
+    const menu = page.getByRole("button", { name: "Menu" });
+    const list = page.getByRole("navigation", { name: "Menu" });
+    const { selectedNode, view } = await sceneOf(page);
+    for (const leave of [() => page.keyboard.press("Escape"), () => page.mouse.click(120, 200), () => page.mouse.click(200, 700), () => menu.click()]) {
+      await menu.click();
+      await list.waitFor();
+      assert.deepEqual(await violations(page), []);
+      await leave();
+      await list.waitFor({ state: "detached" });
+      assert.equal(await menu.evaluate((button) => document.activeElement === button), true);
+    }
+    const now = await sceneOf(page);
+    assert.deepEqual([now.selectedNode, now.view], [selectedNode, view]);
+    await menu.click();
+    await page.getByRole("button", { name: "Stage as table" }).click();
+    await list.waitFor({ state: "detached" });
+    await page.getByRole("table").first().waitFor();
+    await close();
+  });
+
+  it("words beside a walk name all of its owners, or none", async () => {
+    for (const [width, height] of [[900, 600], [1440, 900]]) {
+      const { page, close } = await open(stand.browser, stand.site.page, { width, height });
+      await act(page, "pause");
+      await formed(page);
+      let worded = 0;
+      for (const key of ["cart", "x1", "x3", "x9", "city:KR:Seoul"]) {
+        await act(page, "selectKey", key);
+        await shows(page, (key) => window.kvorum.scene.keyPicture?.key === key && document.querySelector("[data-key-name]") !== null, key);
+        const said = (await boxesOf(page, "[data-stage] svg text.w5")).filter(({ text }) => text.endsWith("owner"));
+        assert.ok(said.length === 0 || said.length === 3, `${width}, ${key}: ${said.map(({ text }) => text).join("; ")}`);
+        worded += said.length;
+      }
+      assert.ok(worded > 0, `${width}`);
+      await close();
+    }
+  });
 });
 
 /** Words and marks on the lanes of time lie on nothing. */

@@ -29,6 +29,24 @@ export function tape(log: LogPicture, width: number, isFresh: boolean): Tape {
   };
 }
 
+/** The key that was asked for, or the first, and as many of those next to it, on both sides, as fit beside it. */
+export function nearestWhole<Key extends { readonly key: string; readonly isKey: boolean }>(keys: readonly Key[], width: number, widthOf: (key: string) => number): readonly Key[] {
+  const middle = Math.max(0, keys.findIndex(({ isKey }) => isKey));
+  let [from, to] = [middle, middle + 1];
+  let left = width - widthOf(keys[middle]?.key ?? "");
+  for (;;) {
+    const [before = Infinity, behind = Infinity] = [keys[from - 1], keys[to]].map((one) => (one === undefined ? Infinity : widthOf(one.key)));
+    // The side that has fewer of them comes first.
+    const isBefore = before <= left && (behind > left || middle - from < to - middle);
+    if (!isBefore && behind > left) {
+      return keys.slice(from, to);
+    }
+    left -= isBefore ? before : behind;
+    from -= isBefore ? 1 : 0;
+    to += isBefore ? 0 : 1;
+  }
+}
+
 export interface TableBar {
   readonly id: string;
   readonly x: number;

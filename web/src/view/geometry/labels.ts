@@ -27,7 +27,8 @@ const INNER_RADIUS_MIN = 170;
 /** A disc this small has no room for its name. */
 export const LETTERED_RADIUS_MIN = 9;
 
-export function placeLabels(layout: StageLayout, words: readonly Words[], discs: readonly Box[]): ReadonlyMap<number, Spot> {
+/** `lines`: what else words keep off. */
+export function placeLabels(layout: StageLayout, words: readonly Words[], discs: readonly Box[], lines: readonly Box[] = []): ReadonlyMap<number, Spot> {
   const placed = new Map<number, Spot>();
   const taken: Box[] = [];
   // Of few nodes words keep off their own disc too; between many, they may touch it.
@@ -35,7 +36,7 @@ export function placeLabels(layout: StageLayout, words: readonly Words[], discs:
   for (const { node, widths, spots } of words) {
     const free = spots.filter((one) => {
       const box = boxOf(one, widths);
-      return !taken.some((other) => meets(box, other)) && !discs.some((disc, index) => (index !== node || hasRoom) && meets(box, disc));
+      return ![...taken, ...lines].some((other) => meets(box, other)) && !discs.some((disc, index) => (index !== node || hasRoom) && meets(box, disc));
     });
     // Rather on the dial than nowhere, if that has room beside other things.
     const spot = free.find((one) => isInside(layout, boxOf(one, widths))) ?? (isSmall(layout) ? undefined : free[0]);

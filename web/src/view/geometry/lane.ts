@@ -35,6 +35,8 @@ export interface LaneRules<Kind extends string> {
 /** Between the middle of a mark and its words; between words and the middle of what follows. */
 const WORD_GAP = 10;
 const CLEAR = 12;
+/** Between words and the edge of a mark that has none. */
+const AIR = 4;
 /** As far as a mark may be moved: for others, for the names before it, and for both. */
 const CROWD_MAX = 30;
 const PUSH_MAX = 24;
@@ -125,8 +127,9 @@ function isNamedBy<Kind extends string>(group: Group<Kind>, next: Group<Kind> | 
 function worded<Kind extends string>(
   groups: readonly Group<Kind>[],
   places: readonly (readonly number[])[],
-  { widthOf, sizeOf, right }: LaneRules<Kind>,
+  rules: LaneRules<Kind>,
 ): { placed: LaneGroup<Kind>[]; crowded: { from: number; to: number } | null } {
+  const { widthOf, sizeOf, right } = rules;
   const placed: LaneGroup<Kind>[] = [];
   const nexts = nextsOf(groups);
   const indices = new Map(groups.map((group, index) => [group, index]));
@@ -140,7 +143,7 @@ function worded<Kind extends string>(
     const start = last + WORD_GAP;
     if (words === null) {
       // Under the words of the one before nobody could see it, and those say more.
-      if (first - sizeOf(kind) / 2 >= free) {
+      if (first - sizeOf(kind) / 2 >= free + AIR) {
         placed.push({ kind, nodes, xs, words: null });
       }
       continue;
@@ -151,23 +154,37 @@ function worded<Kind extends string>(
     const fits = (text: string, end: number): boolean => start + widthOf(text) + CLEAR <= Math.min(end, right + CLEAR);
     const behind = texts.find((text) => fits(text, firstAt(index + 1))) ?? texts.find((text) => fits(text, firstAt(nextIndex)));
     const isLate = start + widthOf(words.brief) > right;
-    const before = isLate ? texts.find((text) => first - WORD_GAP - widthOf(text) >= free) : undefined;
+    const room = roomBefore(placed, first, rules);
+    const before = isLate ? texts.find((text) => room.to - widthOf(text) >= Math.max(free, room.from) + AIR) : undefined;
     if (behind !== undefined) {
       placed.push({ kind, nodes, xs, words: { text: behind, x: start, width: widthOf(behind), anchor: "start" } });
       free = start + widthOf(behind);
     } else if (before !== undefined) {
-      placed.push({ kind, nodes, xs, words: { text: before, x: first - WORD_GAP, width: widthOf(before), anchor: "end" } });
-      free = start;
+      placed.push({ kind, nodes, xs, words: { text: before, x: room.to, width: widthOf(before), anchor: "end" } });
+      free = last + sizeOf(kind) / 2 - AIR;
     } else {
       const to = groups.findIndex((one, place) => place > index && one.kind === kind);
       if (to >= 0 && (to === nextIndex || (firstAt(to) - last <= NEAR && !isNamedBy(group, next)))) {
         return { placed, crowded: { from: index, to } };
       }
       placed.push({ kind, nodes, xs, words: null });
-      free = last + sizeOf(kind) / 2;
+      free = last + sizeOf(kind) / 2 - AIR;
     }
   }
   return { placed, crowded: null };
+}
+
+/** Where words before a mark have to end, and from where on: they stand before the marks too that lead to it and have none. */
+function roomBefore<Kind extends string>(placed: readonly LaneGroup<Kind>[], first: number, { words: wordsOf, sizeOf }: LaneRules<Kind>): { from: number; to: number } {
+  let start = first;
+  for (const { kind, nodes, xs, words } of [...placed].reverse()) {
+    const edge = (xs.at(-1) ?? -Infinity) + sizeOf(kind) / 2;
+    if (words !== null || wordsOf(kind, nodes) !== null || edge < start - NEAR) {
+      return { from: edge, to: start - WORD_GAP };
+    }
+    start = xs[0] ?? start;
+  }
+  return { from: -Infinity, to: start - WORD_GAP };
 }
 
 /** With the next of its kind. What speaks for itself between them gives way to their words; what does not stays before them. */

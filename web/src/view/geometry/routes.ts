@@ -4,6 +4,7 @@
  * Those that would run over each other take lanes further inside; opposite ways may share one.
  */
 import { at, short, text, turn, type Point } from "./polar.ts";
+import type { Box } from "./stage.ts";
 
 export type RouteRole = "owner" | "hint" | "down";
 
@@ -27,6 +28,9 @@ export interface RouteRadii {
   readonly corner: number;
 }
 
+/** Of what words keep off, a line and a little air. */
+const PIECE = 8;
+
 /** Also the order of painting: what is present lies above what is not. */
 const ORDER: Readonly<Record<RouteRole, number>> = { down: 0, hint: 1, owner: 2 };
 
@@ -44,6 +48,25 @@ export function routes(centre: Point, requests: readonly RouteRequest[], radii: 
     const path = routePath(centre, request.from, request.from + span, radii, radii.endOf(request.node), radii.lanes[lane] ?? radii.endOf(request.node));
     return { ...request, lane, path };
   });
+}
+
+/** What a route covers, in pieces of a few pixels: words keep off it. */
+export function routeBoxes(centre: Point, route: Route, radii: RouteRadii): Box[] {
+  const lane = radii.lanes[route.lane] ?? radii.endOf(route.node);
+  const span = turn(route.from, route.to);
+  const along = (length: number, place: (part: number) => Point): Box[] => {
+    const count = Math.max(1, Math.ceil(Math.abs(length) / PIECE));
+    return Array.from({ length: count + 1 }, (_, index) => {
+      const { x, y } = place(index / count);
+      return { left: x - PIECE / 2, right: x + PIECE / 2, top: y - PIECE / 2, bottom: y + PIECE / 2 };
+    });
+  };
+  const end = radii.endOf(route.node);
+  return [
+    ...along(radii.start - lane, (part) => at(centre, route.from, radii.start + part * (lane - radii.start))),
+    ...along((span * Math.PI * lane) / 180, (part) => at(centre, route.from + part * span, lane)),
+    ...along(lane - end, (part) => at(centre, route.to, lane + part * (end - lane))),
+  ];
 }
 
 /** Angles are compared around the circle: 350 to 10 meets 0 to 5. */

@@ -259,10 +259,25 @@ export function isClientTop({ centre, radius }: StageLayout, { y }: Point): bool
   return y < centre.y - radius * 0.6;
 }
 
-/** Where the client stands: beside its entry node, outside the ring, at the first angle with room. */
-export function clientPoint(layout: StageLayout, entryAngle: number, busy: readonly number[], taken: readonly Box[] = []): Point | null {
+/** Degrees beside the entry node, and those of them where its line meets no end of a route to that node. */
+const CLIENT_SHIFTS = [0, 8, -8, 16, -16, 24, -24, 32, -32, 40, -40, 48, -48, 62, -62, 76, -76, 100, -100, 130, -130];
+const CLIENT_ASIDE = { from: 16, to: 48 } as const;
+
+/** As far from the entry node as it takes; where a route leads there, first on the side that it does not come from, then on that. */
+function clientShifts(entryAngle: number, routeFrom: number | null): readonly number[] {
+  if (routeFrom === null) {
+    return CLIENT_SHIFTS;
+  }
+  const beyond = turn(routeFrom, entryAngle) < 0 ? -1 : 1;
+  const isAside = (shift: number): boolean => shift >= CLIENT_ASIDE.from && shift <= CLIENT_ASIDE.to;
+  const rank = (shift: number): number => (isAside(shift * beyond) ? 0 : isAside(-shift * beyond) ? 1 : 2);
+  return [...CLIENT_SHIFTS].sort((a, b) => rank(a) - rank(b));
+}
+
+/** Where the client stands: beside its entry node, outside the ring, at the first angle with room. `routeFrom`: of the arc whose route leads to that node. */
+export function clientPoint(layout: StageLayout, entryAngle: number, busy: readonly number[], taken: readonly Box[] = [], routeFrom: number | null = null): Point | null {
   const distance = layout.radius + (layout.compact ? 20 : 46);
-  for (const shift of [0, 8, -8, 16, -16, 24, -24, 32, -32, 40, -40, 48, -48, 62, -62, 76, -76, 100, -100, 130, -130]) {
+  for (const shift of clientShifts(entryAngle, routeFrom)) {
     const angle = (entryAngle + shift + 360) % 360;
     // The quarters have their ticks and numerals there, and the walk its stops and words.
     if (busy.some((other) => Math.abs(turn(angle, other)) < BUSY_DEGREES)) {

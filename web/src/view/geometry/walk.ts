@@ -127,7 +127,7 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
       word: word(layout, angle, radius, subject.widthOf(role, one)),
     };
   });
-  const worded = apart(stops);
+  const worded = apart(layout, stops, isSpread);
   const last = stops.at(-1);
   const first = stops[0];
   const half = isSpread ? (STOP_SPACE / 2 / radius) * (180 / Math.PI) : step / 2;
@@ -146,17 +146,27 @@ export function walkLayout(layout: StageLayout, subject: WalkSubject): WalkLayou
 
 const wordsOf = ({ wordWidth }: Stop, { x, y, anchor }: NonNullable<Stop["word"]>): Box => wordBox({ x, y: y - 4 }, anchor, wordWidth, 7);
 
-/** Words that would lie on a stop or on the words of one before are left to the list. */
-function apart(stops: readonly Stop[]): Stop[] {
-  const taken = stops.map(({ point }) => around(point, STOP_RADIUS + 1));
-  return stops.map((stop) => {
-    const box = stop.word === null ? null : wordsOf(stop, stop.word);
-    if (box === null || taken.some((other) => meets(other, box))) {
-      return { ...stop, word: null };
+/** As far as words give way to those of the stop before. */
+const NUDGES = [0, -3, 3];
+
+/**
+ * Words that would lie on a stop or on the words of one before are left to the list. Where they name nodes, they do that of all
+ * that have to do with the key, or of none: a gap among them says nothing.
+ */
+function apart(layout: StageLayout, stops: readonly Stop[], isSpread: boolean): Stop[] {
+  const discs = stops.map(({ point }) => around(point, STOP_RADIUS + 1));
+  const taken: Box[] = [];
+  const placed = stops.map((stop, index): Stop => {
+    // Words stand off their own stop by where they are, though the square around it may reach under them.
+    const isClear = (box: Box): boolean => isFree(layout, box) && !taken.some((other) => meets(other, box)) && !discs.some((disc, place) => place !== index && meets(disc, box));
+    const { word } = stop;
+    const found = (word === null ? [] : NUDGES.map((by) => ({ ...word, y: word.y + by }))).find((one) => isClear(wordsOf(stop, one))) ?? null;
+    if (found !== null) {
+      taken.push(wordsOf(stop, found));
     }
-    taken.push(box);
-    return stop;
+    return { ...stop, word: found };
   });
+  return isSpread && placed.some(({ role, word }) => role !== "taken" && word === null) ? placed.map((stop) => ({ ...stop, word: null })) : placed;
 }
 
 /** An arc has the letter of its primary, so it takes the role of that stop and of no other. */
