@@ -471,11 +471,11 @@ export class Host {
       const count = siblings?.length ?? 0;
       post = { kind: "answered", ask, outcome: "done", why: null, siblings: count, atUs: cluster.now };
     } catch (error) {
-      const { code, refusal } = errorOf(error);
+      const { code, refusal, message } = errorOf(error);
       if (life !== this.#life || code === "CLOSED") return;
       if (!isAnswer(code)) throw error;
       const outcome = code === "IN_DOUBT" ? "unknown" : "notDone";
-      if (code === "SCRIPT_FULL") this.#shell.post({ kind: "trouble", trouble: { code: "notPossible", holes: {}, reason: refusalReason(code, "") } }, []);
+      if (code === "SCRIPT_FULL") this.#refused(code, message);
       post = { kind: "answered", ask, outcome, why: refusal ?? code, siblings: 0, atUs: cluster.now };
     }
     if (life !== this.#life || !this.#asks.delete(ask)) return;
@@ -512,15 +512,17 @@ export class Host {
 
   // --- what goes wrong ---
 
+  #refused(code: string | null, message: string): void {
+    const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(code, message) };
+    this.#shell.post({ kind: "trouble", trouble }, []);
+  }
+
   #onError(error: unknown): void {
     const told = errorOf(error);
     const { code, message } = told;
     if (code === "CLOSED") return;
     // Refused, with the world as it was: a wrong place, or a script that takes no more.
-    if (isRefusal(code) && this.#cluster !== null) {
-      const trouble: Trouble = { code: "notPossible", holes: {}, reason: refusalReason(code, message) };
-      return this.#shell.post({ kind: "trouble", trouble }, []);
-    }
+    if (isRefusal(code) && this.#cluster !== null) return this.#refused(code, message);
     const last = this.#last;
     this.#cluster = null;
     this.#isPlaying = false;

@@ -39,6 +39,7 @@ interface Member {
   isAttached: boolean;
   isRefused: boolean;
   retryMs: number;
+  /** Calls off the next try, or the patience with the one that is open. */
   cancelRetry: (() => void) | null;
   isPolled: boolean;
 }

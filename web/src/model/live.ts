@@ -14,6 +14,7 @@ import { MESSAGE, isBackground, lookOf } from "./message-kinds.ts";
 import type { News } from "./news.ts";
 import type { Flight, Leg, LiveFacts, RequestModel, TimelineMark, Trouble } from "./scene.ts";
 import { type TraceEvent, events } from "./trace.ts";
+import { trim } from "./trim.ts";
 
 /** As long as an eye needs to follow. */
 const FLIGHT_MS = 250;
@@ -353,8 +354,7 @@ export class LiveModel {
   /** Whom it reached may be heard before who sent it, and before its request is known at all. */
   #onArrival(event: Sent): void {
     this.#arrivals.set(event.id, event);
-    if (this.#arrivals.size <= ARRIVAL_COUNT_MAX) return;
-    for (const oldest of this.#arrivals.keys()) return void this.#arrivals.delete(oldest);
+    trim(this.#arrivals, ARRIVAL_COUNT_MAX);
   }
 
   #tellArrival(id: bigint): void {

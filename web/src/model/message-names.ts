@@ -1,4 +1,5 @@
 /** Which request a message belongs to, whichever of the two is told of first. Bounded in memory. */
+import { trim } from "./trim.ts";
 
 /** Messages whose request is remembered; more cannot be on their way and be drawn. */
 const MESSAGE_COUNT_MAX = 10_000;
@@ -31,13 +32,5 @@ export class MessageNames {
   claimWaiting(name: string, request: number): void {
     for (const message of this.#waiting.get(name) ?? []) this.claim(message, request);
     this.#waiting.delete(name);
-  }
-}
-
-/** Forgets the oldest entries of a map beyond a count. */
-function trim<K, V>(map: Map<K, V>, countMax: number): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= countMax) return;
-    map.delete(oldest);
   }
 }

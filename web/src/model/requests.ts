@@ -53,8 +53,8 @@ interface Tracked {
   model: RequestModel;
   /** Its number at the page, while the client waits. */
   ask: number | null;
-  /** Its number among the operations of a simulated cluster's clients. */
-  op: number | null;
+  /** A simulated cluster's client has told of it. */
+  isOp: boolean;
   /** Its client was told how it ended. */
   isAnswered: boolean;
   /** What its client calls it at the entry. */
@@ -95,7 +95,6 @@ export class Requests {
   readonly #clients = new Map<string, Tracked>();
   readonly #messages = new MessageNames();
   readonly #asks = new Map<number, Tracked>();
-  readonly #ops = new Map<number, Tracked>();
   /** Those that have not ended. */
   readonly #running = new Set<Tracked>();
   readonly #changed = new Set<Tracked>();
@@ -221,7 +220,7 @@ export class Requests {
     const key = this.#strings.text(event.key);
     const verb = event.verb === "expire" ? "put" : event.verb;
     const isAsked = (one: Tracked): boolean =>
-      one.op === null && one.model.entry === event.node && one.model.verb === verb && tracedKey(one.model.key) === key;
+      !one.isOp && one.model.entry === event.node && one.model.verb === verb && tracedKey(one.model.key) === key;
     const tracked =
       [...this.#asks.values()].find(isAsked) ??
       this.#add({
@@ -234,16 +233,14 @@ export class Requests {
         needed: this.#around.quorum(verb),
       });
     if (verb === "put") tracked.model.value ??= this.#puts.get(putName(event.us, event.node, key)) ?? null;
-    tracked.op = event.op;
+    tracked.isOp = true;
     this.#onClients(tracked, clientOf(event.node, BigInt(event.op)));
     tracked.model.startedUs = event.us;
-    this.#ops.set(event.op, tracked);
     this.#mark(tracked);
   }
 
   #onOpEnded(event: Of<"opEnded">): void {
-    const tracked = this.#ops.get(event.op);
-    this.#ops.delete(event.op);
+    const tracked = this.#clients.get(clientOf(event.node, BigInt(event.op)));
     if (tracked === undefined) return;
     tracked.isAnswered = true;
     if (tracked.model.endedUs === null) this.#end(tracked, event.us, event.outcome);
@@ -275,7 +272,7 @@ export class Requests {
     if (event.handedBy === null) {
       this.#onClients(tracked, clientOf(node, event.asker));
       // What a client asked for is known from the client, if that tells.
-      if (tracked.op === null && event.verb !== "read" && model.verb === "get") model.verb = "put";
+      if (!tracked.isOp && event.verb !== "read" && model.verb === "get") model.verb = "put";
       const downs = this.#downsOf(event.node);
       model.skipped = this.#around.ownersOf(event.partition).filter((owner) => downs.has(owner));
       if (model.endedUs !== null && !tracked.isAnswered) this.#endNot(tracked);
@@ -478,7 +475,7 @@ export class Requests {
     if (event.how === "paused") return;
     this.#downs.delete(event.node);
     for (const tracked of this.#running) {
-      if (tracked.model.entry !== event.node || (tracked.names.length === 0 && tracked.op === null)) continue;
+      if (tracked.model.entry !== event.node || (tracked.names.length === 0 && !tracked.isOp)) continue;
       this.#end(tracked, event.us, tracked.model.verb === "get" ? "notDone" : "unknown");
     }
   }
@@ -560,7 +557,7 @@ export class Requests {
       model,
       shown: copyOf(model),
       ask: null,
-      op: null,
+      isOp: false,
       isAnswered: false,
       client: null,
       names: [],
@@ -580,7 +577,6 @@ export class Requests {
     if (oldest === undefined) return;
     for (const name of oldest.names) this.#byName.delete(name);
     if (oldest.ask !== null) this.#asks.delete(oldest.ask);
-    if (oldest.op !== null) this.#ops.delete(oldest.op);
     if (oldest.client !== null) this.#clients.delete(oldest.client);
     this.#running.delete(oldest);
     this.#changed.delete(oldest);

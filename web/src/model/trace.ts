@@ -7,6 +7,7 @@
  * Knows the format and nothing of what events mean together. Kinds that the page shows nothing of, or that a newer core
  * has, are passed over; a record that is longer than known is read as far as it is known, a shorter one is passed over.
  */
+import { trim } from "./trim.ts";
 
 /** Recorded numbers of the kinds that are read: as in core, never changed. */
 export const KIND = {
@@ -334,12 +335,7 @@ export class Strings {
   add(name: number, text: string): void {
     this.#texts.delete(name);
     this.#texts.set(name, text);
-    if (this.#texts.size > this.#countMax) {
-      for (const oldest of this.#texts.keys()) {
-        this.#texts.delete(oldest);
-        break;
-      }
-    }
+    trim(this.#texts, this.#countMax);
   }
 
   /** A key that was named by nobody yet is shown by its word. */
